@@ -84,6 +84,7 @@ typedef struct tk_step {
     int version;          /* raised whenever its output may change */
     const char *summary;  /* one line */
     const char *citation; /* the paper, or "" */
+    bool exact;           /* the tiled result equals the un-tiled one bit for bit, whatever the tile grid */
     tk_kind input, output;
     const tk_param *params; /* ends with TK_PARAM_END */
 
@@ -108,6 +109,9 @@ typedef struct tk_step {
     /* The plan stands: no input block will be larger than `largest`. Reserves what `bytes` calls resident. NULL:
      * nothing. */
     tk_status (*prepare)(void *state, const int64_t largest[3], tk_work *work, tk_error *error);
+
+    /* Survey rounds to run at least. NULL: 1 when agree is set, else 0. 0: neither survey nor agree is called. */
+    int (*rounds)(const void *state);
 
     /* One tile's part of the whole-image knowledge of round 0, 1, …: appends to `partial`, which is empty. in[0] is
      * the step's input (core only: box == core), in[1] … its image parameters in the order of the table. NULL with a
