@@ -1,0 +1,63 @@
+/* Atomic files: write beside, fsync, rename (POSIX rename(2) replaces in one step). */
+#include "io/publish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void forget(tk_part *part) {
+    free(part->part);
+    free(part->file);
+    *part = (tk_part){.fd = -1};
+}
+
+tk_status tk_part_open(const char *file, tk_part *part, tk_error *error) {
+    *part = (tk_part){.file = strdup(file), .fd = -1};
+    if (!part->file || asprintf(&part->part, "%s.part", file) < 0) {
+        part->part = NULL;
+        forget(part);
+        return tk_fail_memory(error, "a file name");
+    }
+    part->fd = open(part->part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (part->fd >= 0) return TK_OK;
+    const tk_status status = tk_fail_errno(error, TK_UNWRITABLE, part->part, "cannot be created");
+    forget(part);
+    return status;
+}
+
+tk_status tk_part_write(tk_part *part, const void *data, size_t size, tk_error *error) {
+    const unsigned char *from = data;
+    while (size > 0) {
+        const ssize_t done = write(part->fd, from, size);
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return tk_fail_errno(error, TK_UNWRITABLE, part->part, "cannot be written");
+        from += done;
+        size -= (size_t)done;
+    }
+    return TK_OK;
+}
+
+tk_status tk_part_publish(tk_part *part, tk_error *error) {
+    tk_status status = TK_OK;
+    if (fsync(part->fd) != 0) status = tk_fail_errno(error, TK_UNWRITABLE, part->part, "cannot be written");
+    if (close(part->fd) != 0 && status == TK_OK)
+        status = tk_fail_errno(error, TK_UNWRITABLE, part->part, "cannot be written");
+    part->fd = -1;
+    if (status == TK_OK && rename(part->part, part->file) != 0)
+        status = tk_fail_errno(error, TK_UNWRITABLE, part->file, "cannot be renamed to");
+    if (status != TK_OK) {
+        tk_part_discard(part);
+        return status;
+    }
+    forget(part);
+    return TK_OK;
+}
+
+void tk_part_discard(tk_part *part) {
+    if (part->fd >= 0) close(part->fd);
+    if (part->part) unlink(part->part);
+    forget(part);
+}

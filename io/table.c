@@ -1,0 +1,36 @@
+/* Tables: named, typed columns of equal length. */
+#include "io/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+tk_status tk_table_make(int64_t rows, const tk_column *columns, int count, tk_table *table, tk_error *error) {
+    *table = (tk_table){0};
+    if (rows < 0 || count < 0) return tk_fail(error, TK_FAILED, "a table cannot have a negative size");
+    table->column = calloc(count > 0 ? (size_t)count : 1, sizeof *table->column);
+    if (!table->column) return tk_fail_memory(error, "a table");
+    table->rows = rows;
+    for (int i = 0; i < count; i++) {
+        table->column[i] = columns[i];
+        /* One element at least, so that an empty column is not mistaken for a missing one. */
+        table->column[i].data = calloc(rows > 0 ? (size_t)rows : 1, tk_dtype_size(columns[i].type));
+        table->columns = i + 1;
+        if (!table->column[i].data) {
+            tk_table_free(table);
+            return tk_fail_memory(error, "a table");
+        }
+    }
+    return TK_OK;
+}
+
+tk_column *tk_table_column(const tk_table *table, const char *name) {
+    for (int i = 0; i < table->columns; i++)
+        if (strcmp(table->column[i].name, name) == 0) return &table->column[i];
+    return NULL;
+}
+
+void tk_table_free(tk_table *table) {
+    for (int i = 0; i < table->columns; i++) free(table->column[i].data);
+    free(table->column);
+    *table = (tk_table){0};
+}
