@@ -1,0 +1,34 @@
+/* Facts as a JSON object. */
+#include "engine/facts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static tk_status set(tk_facts *facts, const char *name, json_t *value) {
+    return json_object_set_new(facts->object, name, value) == 0 ? TK_OK : TK_NO_MEMORY;
+}
+
+tk_status tk_facts_number(tk_facts *facts, const char *name, double value, const char *unit) {
+    if (!*unit) return set(facts, name, json_real(value));
+    return set(facts, name, json_pack("{s:f, s:s}", "value", value, "unit", unit));
+}
+
+tk_status tk_facts_text(tk_facts *facts, const char *name, const char *value) {
+    return set(facts, name, json_string(value));
+}
+
+void tk_facts_line(const json_t *object, char *text, size_t room) {
+    const char *name = NULL;
+    json_t *value = NULL;
+    *text = 0;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+        const size_t used = strlen(text);
+        const char *comma = used ? ", " : "", *unit = json_string_value(json_object_get(value, "unit"));
+        if (json_is_string(value)) {
+            snprintf(text + used, room - used, "%s%s %s", comma, name, json_string_value(value));
+            continue;
+        }
+        const double number = json_number_value(unit ? json_object_get(value, "value") : value);
+        snprintf(text + used, room - used, "%s%s %.6g%s%s", comma, name, number, unit ? " " : "", unit ? unit : "");
+    }
+}

@@ -1,0 +1,36 @@
+/* Parameters from the engine's side: made from a table and a workflow's nodes, listed, freed. */
+#ifndef TK_ENGINE_PARAMS_READ_H
+#define TK_ENGINE_PARAMS_READ_H
+
+#include <jansson.h>
+
+#include "engine/document.h"
+#include "engine/params.h"
+
+/* Makes the parameters of a step from its table, all at their defaults. `step` (the step's name in the workflow),
+ * `table` and `document` (what stands before :line:column) must outlive them. The caller frees them. */
+tk_status tk_params_make(const char *step, const tk_param *table, const char *document, tk_params **params,
+                         tk_error *error);
+
+void tk_params_free(tk_params *params);
+
+/* Gives the parameter of that dotted name a value from a node; relative files are taken from `folder` ("" = here).
+ * `document` stands in messages for where the node is from. Unknown names get the nearest known one.
+ * Errors: TK_INVALID. */
+tk_status tk_params_set(tk_params *params, const char *name, const tk_node *node, const char *document,
+                        const char *folder, tk_error *error);
+
+/* Errors when a required parameter is missing; `step` is the node to blame. */
+tk_status tk_params_complete(const tk_params *params, const tk_node *step, tk_error *error);
+
+/* All values that are set, defaults included, as a workflow would write them (nested maps, units): a new reference;
+ * NULL: no memory. */
+json_t *tk_params_to_json(const tk_params *params);
+
+/* The i-th parameter's description and value; NULL past the end. */
+const tk_param *tk_params_at(const tk_params *params, int i, const tk_value **value);
+
+/* `path` as seen from `folder`, allocated; absolute paths and "" folders leave it as it is. NULL: no memory. */
+char *tk_path_from(const char *folder, const char *path);
+
+#endif

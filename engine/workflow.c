@@ -1,0 +1,349 @@
+/* From a YAML file to a validated list of steps: names, parameters, which value each step reads, what is kept. */
+#include "engine/workflow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/params_read.h"
+#include "engine/suggest.h"
+
+/* What a function here needs to know of the file being read. */
+typedef struct reading {
+    const char *file;
+    tk_workflow *workflow;
+    tk_error *error;
+} reading;
+
+#define FAIL(r, node, ...) tk_node_fail((r)->file, node, (r)->error, __VA_ARGS__)
+
+/* Refuses keys of a map that are not in `known` (ended by NULL). */
+static tk_status check_keys(const reading *r, const tk_node *map, const char *where, const char *const *known) {
+    for (int i = 0; i < map->count; i++) {
+        const char *key = map->keys[i].text, *best = NULL;
+        int distance = 0;
+        bool found = false;
+        for (int k = 0; known[k] && !found; k++) {
+            found = !strcmp(key, known[k]);
+            tk_suggest(key, known[k], &best, &distance);
+        }
+        if (found) continue;
+        if (tk_suggest_is_near(key, best, distance))
+            return FAIL(r, &map->keys[i], "%s has no key '%s'; did you mean '%s'?", where, key, best);
+        return FAIL(r, &map->keys[i], "%s has no key '%s'", where, key);
+    }
+    return TK_OK;
+}
+
+static tk_status read_text(const reading *r, const tk_node *node, const char *what, const char **text) {
+    if (node->type != TK_NODE_SCALAR || !*node->text) return FAIL(r, node, "expected %s", what);
+    *text = node->text;
+    return TK_OK;
+}
+
+static tk_status copy(const reading *r, const char *text, char **to) {
+    *to = strdup(text);
+    return *to ? TK_OK : tk_fail_memory(r->error, "the workflow");
+}
+
+static tk_status read_path(const reading *r, const tk_node *node, const char *what, char **path) {
+    const char *text = NULL;
+    TK_TRY(read_text(r, node, what, &text));
+    *path = tk_path_from(r->workflow->folder, text);
+    return *path ? TK_OK : tk_fail_memory(r->error, "the workflow");
+}
+
+static tk_status read_index(const reading *r, const tk_node *input, const char *key, int64_t *index, bool *given) {
+    const tk_node *node = tk_node_get(input, key);
+    if (!node) return TK_OK;
+    char *end = NULL;
+    if (node->type == TK_NODE_SCALAR) *index = strtoll(node->text, &end, 10);
+    if (!end || end == node->text || *end || *index < 0)
+        return FAIL(r, node, "%s: expected a whole number from 0 on", key);
+    *given = true;
+    return TK_OK;
+}
+
+static tk_status read_input(const reading *r, const tk_node *node) {
+    static const char *const known[] = {"image", "channel", "time", "axes", NULL};
+    tk_workflow *w = r->workflow;
+    if (!node) return TK_OK;
+    if (node->type == TK_NODE_SCALAR) return read_path(r, node, "an image", &w->image);
+    if (node->type != TK_NODE_MAP) return FAIL(r, node, "input: expected {image: FILE, …}");
+    TK_TRY(check_keys(r, node, "input", known));
+    const tk_node *image = tk_node_get(node, "image"), *axes = tk_node_get(node, "axes");
+    if (image) TK_TRY(read_path(r, image, "the name of an image", &w->image));
+    if (axes) {
+        const char *text = NULL;
+        TK_TRY(read_text(r, axes, "axes, as in tyx", &text));
+        TK_TRY(copy(r, text, &w->axes));
+    }
+    TK_TRY(read_index(r, node, "channel", &w->channel, &w->channel_given));
+    return read_index(r, node, "time", &w->time, &w->time_given);
+}
+
+/* --- Steps -------------------------------------------------------------------------------------------------------- */
+
+tk_kind tk_workflow_value_kind(const tk_workflow *workflow, int value) {
+    return value == 0 ? TK_KIND_IMAGE : workflow->steps[value - 1].step->output;
+}
+
+/* The latest value before step i that is not a table: what the step works on. */
+static int value_before(const tk_workflow *workflow, int i) {
+    while (i > 0 && tk_workflow_value_kind(workflow, i) == TK_KIND_TABLE) i--;
+    return i;
+}
+
+static tk_status unknown_step(const reading *r, const tk_node *node, const char *name) {
+    const char *best = NULL;
+    int distance = 0;
+    for (int i = 0; tk_steps[i]; i++) tk_suggest(name, tk_steps[i]->name, &best, &distance);
+    if (tk_suggest_is_near(name, best, distance))
+        return FAIL(r, node, "there is no step '%s'; did you mean '%s'?", name, best);
+    return FAIL(r, node, "there is no step '%s' (see: tarkka steps)", name);
+}
+
+static tk_status name_step(const reading *r, const tk_node *node, const tk_node *map, int i) {
+    tk_workflow *w = r->workflow;
+    const tk_node *given = map ? tk_node_get(map, "name") : NULL;
+    const char *name = w->steps[i].step->name;
+    if (given) TK_TRY(read_text(r, given, "a name", &name));
+    if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != strlen(name))
+        return FAIL(r, given, "the name '%s' may hold only letters, digits, _ and -", name);
+    if (!strcmp(name, "input"))
+        return FAIL(r, given ? given : node, "'input' is the image that is read; choose another name");
+    for (int k = 0; k < i; k++)
+        if (!strcmp(w->steps[k].name, name))
+            return FAIL(r, given ? given : node, "two steps are called '%s'; give one of them a name: of its own",
+                        name);
+    return copy(r, name, &w->steps[i].name);
+}
+
+static tk_status read_keep(const reading *r, const tk_node *map, tk_workflow_step *step, bool *given) {
+    const tk_node *node = map ? tk_node_get(map, "keep") : NULL;
+    *given = node != NULL;
+    if (!node) return TK_OK;
+    step->keep = node->type == TK_NODE_SCALAR && !strcmp(node->text, "true");
+    if (!step->keep && (node->type != TK_NODE_SCALAR || strcmp(node->text, "false") != 0))
+        return FAIL(r, node, "keep: expected true or false");
+    return TK_OK;
+}
+
+/* Turns "input" or the name of an earlier step into a value. */
+static tk_status find_value(const reading *r, int i, const char *param, const tk_value *value, int *found) {
+    const tk_workflow *w = r->workflow;
+    const tk_params *params = w->steps[i].params;
+    const char *best = "input";
+    int distance = 0;
+    if (!strcmp(value->text, "input")) return *found = 0, TK_OK;
+    tk_suggest(value->text, "input", &best, &distance);
+    for (int k = 0; k < i; k++) {
+        tk_suggest(value->text, w->steps[k].name, &best, &distance);
+        if (strcmp(value->text, w->steps[k].name) != 0) continue;
+        if (w->steps[k].step->output == TK_KIND_IMAGE) return *found = k + 1, TK_OK;
+        return tk_params_fail(params, param, r->error, "'%s' makes %s, not an image", value->text,
+                              tk_kind_text(w->steps[k].step->output));
+    }
+    return tk_params_fail(params, param, r->error, "no earlier step is called '%s'; did you mean '%s'?", value->text,
+                          best);
+}
+
+static tk_status connect(const reading *r, const tk_node *node, int i) {
+    tk_workflow_step *step = &r->workflow->steps[i];
+    const int before = value_before(r->workflow, i);
+    const tk_kind kind = tk_workflow_value_kind(r->workflow, before);
+    if (kind != step->step->input)
+        return FAIL(r, node, "%s works on %s, but %s gives %s", step->step->name, tk_kind_text(step->step->input),
+                    before ? r->workflow->steps[before - 1].name : "the input", tk_kind_text(kind));
+    step->input[step->inputs++] = before;
+    const tk_value *value = NULL;
+    const tk_param *param = NULL;
+    for (int k = 0; (param = tk_params_at(step->params, k, &value)); k++) {
+        if (param->type != TK_PARAM_IMAGE || !value->set) continue;
+        if (step->inputs == TK_MAX_INPUTS) return FAIL(r, node, "%s reads too many images", step->name);
+        TK_TRY(find_value(r, i, param->name, value, &step->input[step->inputs]));
+        step->inputs++;
+    }
+    return TK_OK;
+}
+
+static tk_status read_params(const reading *r, const tk_node *map, int i) {
+    tk_workflow_step *step = &r->workflow->steps[i];
+    TK_TRY(tk_params_make(step->name, step->step->params, r->workflow->file, &step->params, r->error));
+    for (int k = 0; map && k < map->count; k++) {
+        const char *key = map->keys[k].text;
+        if (!strcmp(key, "name") || !strcmp(key, "keep")) continue;
+        const tk_node *blamed = &map->items[k];
+        TK_TRY(tk_params_set(step->params, key, blamed, r->file, r->workflow->folder, r->error));
+    }
+    return TK_OK;
+}
+
+/* A step is written `label`, `label:` or `label: {connectivity: 26}`. */
+static tk_status split_step(const reading *r, const tk_node *node, const tk_node **name, const tk_node **map) {
+    *name = node;
+    *map = NULL;
+    if (node->type == TK_NODE_SCALAR) return TK_OK;
+    if (node->type != TK_NODE_MAP || node->count != 1)
+        return FAIL(r, node, "expected one step, as in '- threshold: {method: otsu}'");
+    *name = &node->keys[0];
+    const tk_node *value = &node->items[0];
+    if (value->type == TK_NODE_SCALAR && !*value->text && !value->quoted) return TK_OK;
+    if (value->type != TK_NODE_MAP) return FAIL(r, value, "expected parameters, as in {method: otsu}");
+    *map = value;
+    return TK_OK;
+}
+
+static tk_status read_step(const reading *r, const tk_node *node, int i) {
+    const tk_node *name = NULL, *map = NULL;
+    tk_workflow_step *step = &r->workflow->steps[i];
+    bool keep_given = false;
+    TK_TRY(split_step(r, node, &name, &map));
+    step->step = tk_step_find(name->text);
+    if (!step->step) return unknown_step(r, name, name->text);
+    r->workflow->count = i + 1;
+    TK_TRY(name_step(r, name, map, i));
+    TK_TRY(read_keep(r, map, step, &keep_given));
+    TK_TRY(read_params(r, map, i));
+    if (!keep_given) step->keep = step->step->output == TK_KIND_LABELS || step->step->output == TK_KIND_TABLE;
+    if (keep_given && !step->keep && step->step->output == TK_KIND_TABLE)
+        return FAIL(r, tk_node_get(map, "keep"), "a table is always kept; leave the step out if you do not want it");
+    return TK_OK;
+}
+
+/* By default the last image is kept; a step that ends the workflow always is. */
+static void keep_last(tk_workflow *w) {
+    int last = w->count - 1;
+    w->steps[last].keep = true;
+    while (last >= 0 && w->steps[last].step->output != TK_KIND_IMAGE) last--;
+    if (last >= 0) w->steps[last].keep = true;
+}
+
+static tk_status read_steps(const reading *r, const tk_node *root) {
+    const tk_node *list = tk_node_get(root, "steps");
+    if (!list) return FAIL(r, root, "no 'steps:'; a workflow needs at least one step");
+    if (list->type != TK_NODE_LIST || list->count == 0) return FAIL(r, list, "steps: expected a list of steps");
+    r->workflow->steps = calloc((size_t)list->count, sizeof *r->workflow->steps);
+    if (!r->workflow->steps) return tk_fail_memory(r->error, "the workflow");
+    for (int i = 0; i < list->count; i++) TK_TRY(read_step(r, &list->items[i], i));
+    return TK_OK;
+}
+
+/* Once all values are in: what is missing, contradictory or unconnected. */
+static tk_status complete_steps(const reading *r, const tk_node *root) {
+    const tk_node *list = tk_node_get(root, "steps");
+    for (int i = 0; i < r->workflow->count; i++) {
+        const tk_workflow_step *step = &r->workflow->steps[i];
+        const tk_node *item = &list->items[i], *name = item->type == TK_NODE_MAP ? &item->keys[0] : item;
+        TK_TRY(tk_params_complete(step->params, name, r->error));
+        if (step->step->check) TK_TRY(step->step->check(step->params, r->error));
+        TK_TRY(connect(r, name, i));
+    }
+    keep_last(r->workflow);
+    return TK_OK;
+}
+
+/* --- The whole file -------------------------------------------------------------------------------------------------
+ */
+
+/* One "step.param=value" of the command line. */
+static tk_status apply_set(const reading *r, const char *set) {
+    const char *dot = strchr(set, '.'), *equals = strchr(set, '=');
+    if (!dot || !equals || dot > equals)
+        return tk_fail(r->error, TK_USAGE, "--set %s: expected STEP.PARAMETER=VALUE", set);
+    for (int i = 0; i < r->workflow->count; i++) {
+        const tk_workflow_step *step = &r->workflow->steps[i];
+        if (strlen(step->name) != (size_t)(dot - set) || strncmp(step->name, set, (size_t)(dot - set)) != 0) continue;
+        char *name = strndup(dot + 1, (size_t)(equals - dot - 1));
+        tk_document document = {0};
+        tk_status status =
+            name ? tk_document_parse("--set", equals + 1, &document, r->error) : tk_fail_memory(r->error, "--set");
+        document.root.line = 0;
+        if (status == TK_OK) status = tk_params_set(step->params, name, &document.root, "--set", "", r->error);
+        if (document.name) tk_document_free(&document);
+        free(name);
+        return status;
+    }
+    return tk_fail(r->error, TK_USAGE, "--set %s: the workflow has no step '%.*s'", set, (int)(dot - set), set);
+}
+
+static tk_status check_version(const reading *r, const tk_node *root) {
+    const tk_node *version = tk_node_get(root, "tarkka");
+    if (!version) return FAIL(r, root, "no 'tarkka: 1'; say which version of the format this is");
+    if (version->type != TK_NODE_SCALAR || strcmp(version->text, "1") != 0)
+        return FAIL(r, version, "this program reads workflows of format 1");
+    return TK_OK;
+}
+
+static tk_status read_document(const reading *r, const tk_node *root, const tk_overrides *overrides) {
+    static const char *const known[] = {"tarkka", "input", "output", "steps", NULL};
+    tk_workflow *w = r->workflow;
+    if (root->type != TK_NODE_MAP) return FAIL(r, root, "expected a workflow: tarkka, input, output, steps");
+    TK_TRY(check_keys(r, root, "a workflow", known));
+    TK_TRY(check_version(r, root));
+    TK_TRY(read_input(r, tk_node_get(root, "input")));
+    const tk_node *output = tk_node_get(root, "output");
+    if (output) TK_TRY(read_path(r, output, "the name of the result", &w->output));
+    TK_TRY(read_steps(r, root));
+    for (int i = 0; overrides->set && overrides->set[i]; i++) TK_TRY(apply_set(r, overrides->set[i]));
+    return complete_steps(r, root);
+}
+
+static tk_status override_path(const reading *r, const char *given, char **path) {
+    if (!given) return TK_OK;
+    free(*path);
+    return copy(r, given, path);
+}
+
+static tk_status set_folder(const reading *r) {
+    const char *slash = strrchr(r->file, '/');
+    r->workflow->folder = strndup(r->file, slash ? (size_t)(slash - r->file) : 0);
+    return r->workflow->folder ? TK_OK : tk_fail_memory(r->error, "the workflow");
+}
+
+tk_status tk_workflow_read(const char *file, const tk_overrides *overrides, tk_workflow *workflow, tk_error *error) {
+    *workflow = (tk_workflow){.file = strdup(file)};
+    if (!workflow->file) return tk_fail_memory(error, "the workflow");
+    const reading r = {workflow->file, workflow, error};
+    tk_document document = {0};
+    tk_status status = set_folder(&r);
+    if (status == TK_OK) status = tk_document_read(file, &document, error);
+    if (status == TK_OK) status = read_document(&r, &document.root, overrides);
+    if (status == TK_OK) status = override_path(&r, overrides->input, &workflow->image);
+    if (status == TK_OK) status = override_path(&r, overrides->output, &workflow->output);
+    if (document.name) tk_document_free(&document);
+    if (status != TK_OK) tk_workflow_free(workflow);
+    return status;
+}
+
+void tk_workflow_free(tk_workflow *workflow) {
+    for (int i = 0; i < workflow->count; i++) {
+        free(workflow->steps[i].name);
+        tk_params_free(workflow->steps[i].params);
+    }
+    free(workflow->steps);
+    free(workflow->file);
+    free(workflow->folder);
+    free(workflow->image);
+    free(workflow->axes);
+    free(workflow->output);
+    *workflow = (tk_workflow){0};
+}
+
+static json_t *step_to_json(const tk_workflow_step *step) {
+    json_t *params = tk_params_to_json(step->params);
+    json_object_set_new(params, "name", json_string(step->name));
+    json_object_set_new(params, "keep", json_boolean(step->keep));
+    return json_pack("{s:o}", step->step->name, params);
+}
+
+json_t *tk_workflow_to_json(const tk_workflow *workflow) {
+    json_t *input = json_object(), *steps = json_array();
+    if (workflow->image) json_object_set_new(input, "image", json_string(workflow->image));
+    if (workflow->axes) json_object_set_new(input, "axes", json_string(workflow->axes));
+    json_object_set_new(input, "channel", json_integer(workflow->channel));
+    json_object_set_new(input, "time", json_integer(workflow->time));
+    for (int i = 0; i < workflow->count; i++) json_array_append_new(steps, step_to_json(&workflow->steps[i]));
+    json_t *root = json_pack("{s:i, s:o, s:o}", "tarkka", 1, "input", input, "steps", steps);
+    if (workflow->output) json_object_set_new(root, "output", json_string(workflow->output));
+    return root;
+}

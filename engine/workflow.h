@@ -1,0 +1,51 @@
+/* A workflow: the steps to run, on what, and where the result goes.
+ *
+ * Values are numbered: value 0 is the input image, value i + 1 is what step i makes. */
+#ifndef TK_ENGINE_WORKFLOW_H
+#define TK_ENGINE_WORKFLOW_H
+
+#include <jansson.h>
+
+#include "engine/step.h"
+
+typedef struct tk_workflow_step {
+    const tk_step *step;
+    char *name;               /* results are called after it; owned */
+    bool keep;                /* write its output to the result */
+    tk_params *params;        /* owned */
+    int inputs;               /* how many values it reads */
+    int input[TK_MAX_INPUTS]; /* which: [0] the value before it, then its image parameters in order of the table */
+} tk_workflow_step;
+
+typedef struct tk_workflow {
+    char *file;   /* the workflow file, as given */
+    char *folder; /* its folder, for relative paths; "" = here */
+    char *image;  /* image spec, resolved; NULL until given */
+    char *axes;   /* of an HDF5 dataset; NULL: default */
+    char *output; /* resolved; NULL until given */
+    int64_t channel, time;
+    bool channel_given, time_given;
+    int count;
+    tk_workflow_step *steps; /* owned */
+} tk_workflow;
+
+/* What the command line adds to a workflow file; NULL or -1: nothing. */
+typedef struct tk_overrides {
+    const char *input, *output;
+    const char *const *set; /* "step.param=value", ended by NULL; may be NULL */
+} tk_overrides;
+
+/* Reads and validates a workflow, without touching images. The caller frees it. Errors: TK_INVALID with
+ * file:line:column, TK_UNREADABLE, TK_NO_MEMORY. */
+tk_status tk_workflow_read(const char *file, const tk_overrides *overrides, tk_workflow *workflow, tk_error *error);
+
+void tk_workflow_free(tk_workflow *workflow);
+
+/* The workflow with every default written out, as a workflow file would hold it (JSON is YAML): a new reference;
+ * NULL: no memory. */
+json_t *tk_workflow_to_json(const tk_workflow *workflow);
+
+/* What kind of thing a value is. */
+tk_kind tk_workflow_value_kind(const tk_workflow *workflow, int value);
+
+#endif
