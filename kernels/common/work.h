@@ -11,4 +11,10 @@ typedef struct tk_work {
     tk_scratch scratch;
 } tk_work;
 
+/* How many threads can each take `cost` bytes of the scratch that is left: at most work->threads; 0: not even one. */
+static inline int tk_work_lanes(const tk_work *work, size_t cost) {
+    const size_t fit = cost ? (work->scratch.size - work->scratch.used) / cost : (size_t)work->threads;
+    return fit < (size_t)work->threads ? (int)fit : work->threads;
+}
+
 #endif
