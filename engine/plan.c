@@ -62,6 +62,19 @@ static void block_size(const tk_plan *plan, const int64_t tile[3], int first, in
     }
 }
 
+void tk_plan_largest(const tk_plan *plan, int step, const int64_t tile[3], int64_t largest[3]) {
+    memset(largest, 0, 3 * sizeof *largest);
+    for (int k = 0; k < plan->stages; k++) {
+        const tk_stage *stage = &plan->stage[k];
+        const bool applied = step >= stage->first && step < stage->last;
+        int64_t block[3];
+        if (!applied && stage->survey != step) continue;
+        block_size(plan, tile, step, applied ? stage->last : step, block);
+        for (int a = 0; a < 3; a++)
+            if (block[a] > largest[a]) largest[a] = block[a];
+    }
+}
+
 static double voxels(const int64_t size[3]) { return (double)size[0] * (double)size[1] * (double)size[2]; }
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -107,7 +120,7 @@ static tk_memory memory_of(const tk_job *job, const tk_plan *plan, const int64_t
     }
     int64_t block[3];
     for (int i = 0; i < job->workflow->count; i++) {
-        block_size(plan, tile, i, job->workflow->count, block);
+        tk_plan_largest(plan, i, tile, block);
         memory.resident += clamp_bytes(step_need(job, i, block).resident);
     }
     memory.encode = (int64_t)TK_ENCODE_BATCH * COPIES * chunk_bytes(plan);
@@ -233,7 +246,7 @@ static tk_status take_tile(const tk_job *job, const tk_plan_request *request, tk
 /* --- What the plan amounts to
  * ----------------------------------------------------------------------------------------- */
 
-static void sum_up(const tk_job *job, const tk_plan_request *request, tk_plan *plan) {
+static void sum_up(const tk_job *job, tk_plan *plan) {
     const double image = voxels(plan->size);
     plan->memory = memory_of(job, plan, plan->tile);
     plan->core_seconds = 1e-9 * (double)plan->tiles * tile_cost(job, plan, plan->tile);
@@ -260,7 +273,7 @@ tk_status tk_plan_make(const tk_job *job, const tk_plan_request *request, tk_pla
     if (status == TK_OK) status = tk_stages_build(job, plan, error);
     if (status == TK_OK)
         status = request->tile[0] ? take_tile(job, request, plan, error) : choose_tile(job, request, plan, error);
-    if (status == TK_OK) sum_up(job, request, plan);
+    if (status == TK_OK) sum_up(job, plan);
     if (status != TK_OK) tk_plan_free(plan);
     return status;
 }

@@ -74,6 +74,9 @@ tk_box tk_plan_tile(const tk_plan *plan, int64_t tile);
 /* Halo that a stage needs around the core once steps first … are still to come: the sum over first … last − 1. */
 void tk_plan_halo(const tk_plan *plan, int first, int last, int64_t halo[3]);
 
+/* The largest block that a step is given, z y x. */
+void tk_plan_largest(const tk_plan *plan, int step, const int64_t tile[3], int64_t largest[3]);
+
 /* The plan as JSON: a new reference; NULL: no memory. */
 json_t *tk_plan_to_json(const tk_plan *plan, const tk_workflow *workflow);
 

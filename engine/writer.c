@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { QUEUE = 32 };
+enum { QUEUE = 32, IDLE_NS = 200000 };
 
 struct tk_writer {
     tk_comm *comm;
@@ -45,14 +45,14 @@ static void write_message(tk_writer *w, const tk_bytes *message) {
         note_error(w, &error);
 }
 
-/* Takes one message of the queue, waiting for it up to a millisecond. False: none. */
-static bool take_own(tk_writer *w, tk_bytes *message) {
+/* Takes one message of the queue; when there is none and `wait`, waits for one up to IDLE_NS. False: none. */
+static bool take_own(tk_writer *w, tk_bytes *message, bool wait) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 1000000;
+    until.tv_nsec += IDLE_NS;
     if (until.tv_nsec >= 1000000000) until.tv_nsec -= 1000000000, until.tv_sec++;
     pthread_mutex_lock(&w->lock);
-    if (w->waiting == 0 && !w->closing) pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    if (wait && w->waiting == 0 && !w->closing) pthread_cond_timedwait(&w->changed, &w->lock, &until);
     const bool got = w->waiting > 0;
     if (got) {
         const tk_bytes spare = *message;
@@ -93,7 +93,7 @@ static void *serve(void *user) {
     tk_bytes own = {0}, theirs = {0};
     while (!is_over(w)) {
         const bool busy = take_others(w, &theirs);
-        if (take_own(w, &own))
+        if (take_own(w, &own, !busy))
             write_message(w, &own);
         else if (!busy && w->senders > 0)
             nanosleep(&(struct timespec){0, 200000}, NULL);

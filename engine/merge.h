@@ -1,0 +1,17 @@
+/* The end of a run: from chunks to a finished, sealed result. */
+#ifndef TK_ENGINE_MERGE_H
+#define TK_ENGINE_MERGE_H
+
+#include "engine/run.h"
+
+/* On rank 0, once all chunks are written: reads every image back and seals it with its checksum, adds tables and
+ * provenance, closes the file, gives it its final name and puts the provenance beside it. */
+tk_status tk_merge(tk_run *run, tk_error *error);
+
+/* The path of a step's output in the result ("/images/deconvolve"), allocated; NULL: no memory. */
+char *tk_merge_path(const tk_workflow_step *step);
+
+/* "result.h5" → "result.provenance.json", allocated; NULL: no memory. */
+char *tk_merge_provenance_file(const char *output);
+
+#endif
