@@ -19,7 +19,7 @@ extern const tk_command tk_command_run, tk_command_plan, tk_command_check, tk_co
 #define TK_PLAN_OPTIONS                                                                                                \
     {"memory", "SIZE", "memory a rank may use, as in 8GiB (default: 1792MiB)"},                                        \
         {"tile", "whole|ZxYxX", "tile of this size instead of the planned one"}, {                                     \
-        "halo", "ZxYxX", "halo of steps whose tiles are not exact (deconvolve), instead of their own"                  \
+        "halo", "ZxYxX", "halo of steps whose tiles are not exact, instead of their own"                               \
     }
 
 /* The workflow a command line names. The caller frees it. */

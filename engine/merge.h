@@ -8,7 +8,7 @@
  * provenance, closes the file, gives it its final name and puts the provenance beside it. */
 tk_status tk_merge(tk_run *run, tk_error *error);
 
-/* The path of a step's output in the result ("/images/deconvolve"), allocated; NULL: no memory. */
+/* The path of a step's output in the result ("/images/NAME"), allocated; NULL: no memory. */
 char *tk_merge_path(const tk_workflow_step *step);
 
 /* "result.h5" → "result.provenance.json", allocated; NULL: no memory. */

@@ -32,8 +32,8 @@
 /* What flows between steps. */
 typedef enum tk_kind {
     TK_KIND_IMAGE,  /* float32 */
-    TK_KIND_MASK,   /* uint8: 0 background, 1 object */
-    TK_KIND_LABELS, /* uint32: 0 background, 1 .. n objects */
+    TK_KIND_MASK,   /* uint8: 1 in an object, 0 elsewhere */
+    TK_KIND_LABELS, /* uint32: the object's number from 1 on, 0 elsewhere */
     TK_KIND_TABLE,
     TK_KIND_COUNT
 } tk_kind;

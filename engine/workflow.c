@@ -178,17 +178,17 @@ static tk_status read_params(const reading *r, const tk_node *map, int i) {
     return TK_OK;
 }
 
-/* A step is written `label`, `label:` or `label: {connectivity: 26}`. */
+/* A step is written `NAME`, `NAME:` or `NAME: {PARAMETER: VALUE, …}`. */
 static tk_status split_step(const reading *r, const tk_node *node, const tk_node **name, const tk_node **map) {
     *name = node;
     *map = NULL;
     if (node->type == TK_NODE_SCALAR) return TK_OK;
     if (node->type != TK_NODE_MAP || node->count != 1)
-        return FAIL(r, node, "expected one step, as in '- threshold: {method: otsu}'");
+        return FAIL(r, node, "expected one step, as in '- NAME: {PARAMETER: VALUE}'");
     *name = &node->keys[0];
     const tk_node *value = &node->items[0];
     if (value->type == TK_NODE_SCALAR && !*value->text && !value->quoted) return TK_OK;
-    if (value->type != TK_NODE_MAP) return FAIL(r, value, "expected parameters, as in {method: otsu}");
+    if (value->type != TK_NODE_MAP) return FAIL(r, value, "expected parameters, as in {PARAMETER: VALUE}");
     *map = value;
     return TK_OK;
 }

@@ -1,0 +1,152 @@
+/* Workflow files: defaults, connections, what is kept, and what every mistake is told. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/workflow.h"
+
+static tk_status read_text(const char *text, const char *const *set, tk_workflow *workflow, tk_error *error) {
+    FILE *file = fopen("w.yaml", "wb");
+    fputs(text, file);
+    fclose(file);
+    const tk_overrides overrides = {.set = set};
+    *error = TK_ERROR_NONE;
+    return tk_workflow_read("w.yaml", &overrides, workflow, error);
+}
+
+static const char *const whole = "tarkka: 1\n"
+                                 "input: {image: in.tif, channel: 2}\n"
+                                 "output: out.h5\n"
+                                 "steps:\n"
+                                 "  - gaussian: {sigma: [1 px, 2 px, 3 px]}\n"
+                                 "  - threshold\n"
+                                 "  - label: {connectivity: 6, name: cells}\n"
+                                 "  - measure: {intensity: gaussian}\n";
+
+static void values_are_connected(void **state) {
+    (void)state;
+    tk_workflow w;
+    tk_error error;
+    assert_int_equal(read_text(whole, NULL, &w, &error), TK_OK);
+    assert_int_equal(w.count, 4);
+    assert_int_equal(w.channel, 2);
+    assert_true(w.channel_given);
+    assert_false(w.time_given);
+    assert_string_equal(w.steps[2].name, "cells");
+    assert_int_equal(w.steps[3].inputs, 2);
+    assert_int_equal(w.steps[3].input[0], 3); /* the labels */
+    assert_int_equal(w.steps[3].input[1], 1); /* the smoothed image */
+    const tk_value *sigma = tk_params_get(w.steps[0].params, "sigma");
+    assert_true(sigma->number[0] == 1 && sigma->number[1] == 2 && sigma->number[2] == 3);
+    assert_int_equal(sigma->unit, TK_UNIT_PIXEL);
+    /* kept by default: the last image, labels, tables */
+    assert_true(w.steps[0].keep && !w.steps[1].keep && w.steps[2].keep && w.steps[3].keep);
+    tk_workflow_free(&w);
+}
+
+/* The resolved workflow is itself a workflow, and resolves to itself. */
+static void the_resolved_workflow_is_a_workflow(void **state) {
+    (void)state;
+    tk_workflow w, again;
+    tk_error error;
+    assert_int_equal(read_text(whole, NULL, &w, &error), TK_OK);
+    json_t *first = tk_workflow_to_json(&w);
+    char *text = json_dumps(first, 0);
+    assert_int_equal(read_text(text, NULL, &again, &error), TK_OK);
+    json_t *second = tk_workflow_to_json(&again);
+    assert_true(json_equal(first, second));
+    json_decref(first);
+    json_decref(second);
+    free(text);
+    tk_workflow_free(&w);
+    tk_workflow_free(&again);
+}
+
+static void the_command_line_overrides(void **state) {
+    (void)state;
+    static const char *const set[] = {"gaussian.sigma=0.5 um", "cells.connectivity=18", NULL};
+    tk_workflow w;
+    tk_error error;
+    assert_int_equal(read_text(whole, set, &w, &error), TK_OK);
+    const tk_value *sigma = tk_params_get(w.steps[0].params, "sigma");
+    assert_int_equal(sigma->unit, TK_UNIT_UM);
+    assert_true(sigma->number[1] == 0.5);
+    assert_string_equal(tk_params_text(w.steps[2].params, "connectivity"), "18");
+    tk_workflow_free(&w);
+}
+
+typedef struct mistake {
+    const char *text, *place, *what;
+} mistake;
+
+#define HEAD "tarkka: 1\ninput: a.tif\noutput: b.h5\nsteps:\n"
+
+static const mistake mistakes[] = {
+    {HEAD "  - gausian: {sigma: 1 px}\n", "w.yaml:5:5: ", "did you mean 'gaussian'?"},
+    {HEAD "  - gaussian: {sigm: 1 px}\n", "w.yaml:5:22: ", "did you mean 'sigma'?"},
+    {HEAD "  - gaussian: {sigma: 3 s}\n", "w.yaml:5:22: ", "not a unit of length"},
+    {HEAD "  - gaussian: {sigma: 3}\n", "w.yaml:5:22: ", "has no unit"},
+    {HEAD "  - gaussian: {sigma: -3 px}\n", "w.yaml:5:22: ", "out of range"},
+    {HEAD "  - gaussian: {sigma: nan px}\n", "w.yaml:5:22: ", "is not a length"},
+    {HEAD "  - gaussian: {sigma: [1 px, 1 um, 1 px]}\n", "w.yaml:5:22: ", "do not mix"},
+    {HEAD "  - gaussian\n", "w.yaml:5:5: ", "needs the parameter 'sigma'"},
+    {HEAD "  - threshold: {method: ozu}\n", "w.yaml:5:25: ", "did you mean 'otsu'?"},
+    {HEAD "  - threshold: {method: fixed}\n", "w.yaml:5:", "value"},
+    {HEAD "  - label\n", "w.yaml:5:5: ", "works on mask, but the input gives image"},
+    {HEAD "  - background\n  - background\n", "w.yaml:6:5: ", "two steps are called 'background'"},
+    {HEAD "  - background: {percentile: 50}\n", "w.yaml:5:31: ", "percentage"},
+    {HEAD "  - background: {percentile: 120 %}\n", "w.yaml:5:31: ", "out of range"},
+    {HEAD "  - threshold\n  - label\n  - measure: {intensity: treshold}\n", "w.yaml:7:26: ", "no earlier step"},
+    {HEAD "  - threshold\n  - label\n  - measure: {intensity: label}\n", "w.yaml:7:26: ", "makes labels, not an image"},
+    {HEAD "  - deconvolve: {iterations: 0, psf: {file: p.tif}}\n", "w.yaml:5:31: ", "out of range"},
+    {HEAD "  - deconvolve: {iterations: 1.5, psf: {file: p.tif}}\n", "w.yaml:5:31: ", "not a whole number"},
+    {HEAD "  - deconvolve: {psf: {fil: p.tif}}\n", "w.yaml:5:24: ", "did you mean 'psf.file'?"},
+    {HEAD "  - deconvolve: {}\n", "w.yaml", "psf"},
+    {HEAD "  - threshold: {keep: maybe}\n", "w.yaml:5:23: ", "true or false"},
+    {"tarkka: 2\nsteps: [threshold]\n", "w.yaml:1:9: ", "format 1"},
+    {"steps: [threshold]\n", "w.yaml:1:1: ", "tarkka: 1"},
+    {"tarkka: 1\nstep: [threshold]\n", "w.yaml:2:1: ", "did you mean 'steps'?"},
+    {"tarkka: 1\nsteps: []\n", "w.yaml:2:8: ", "list of steps"},
+    {"tarkka: 1\ninput: {image: a.tif, chanel: 1}\nsteps: [threshold]\n", "w.yaml:2:23: ", "did you mean 'channel'?"},
+    {"tarkka: 1\ninput: {image: a.tif, channel: -1}\nsteps: [threshold]\n", "w.yaml:2:32: ", "from 0 on"},
+};
+
+static void mistakes_are_explained(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+        const mistake *m = &mistakes[i];
+        tk_workflow w;
+        tk_error error;
+        assert_int_equal(read_text(m->text, NULL, &w, &error), TK_INVALID);
+        if (strncmp(error.text, m->place, strlen(m->place)) != 0 || !strstr(error.text, m->what))
+            fail_msg("case %zu: '%s' should begin with '%s' and say '%s'", i, error.text, m->place, m->what);
+    }
+}
+
+static void paths_start_at_the_workflow(void **state) {
+    (void)state;
+    system("mkdir -p sub && printf 'tarkka: 1\\ninput: ../a.tif\\noutput: /abs/b.h5\\nsteps: [threshold]\\n' > sub/w.yaml");
+    const tk_overrides overrides = {0};
+    tk_workflow w;
+    tk_error error = TK_ERROR_NONE;
+    assert_int_equal(tk_workflow_read("sub/w.yaml", &overrides, &w, &error), TK_OK);
+    assert_string_equal(w.image, "sub/../a.tif");
+    assert_string_equal(w.output, "/abs/b.h5");
+    tk_workflow_free(&w);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_are_connected),
+        cmocka_unit_test(the_resolved_workflow_is_a_workflow),
+        cmocka_unit_test(the_command_line_overrides),
+        cmocka_unit_test(mistakes_are_explained),
+        cmocka_unit_test(paths_start_at_the_workflow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
