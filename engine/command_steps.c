@@ -24,6 +24,7 @@ static void print_step(const tk_step *s) {
     if (*s->citation) printf("%s\n", s->citation);
     printf("Tiles: %s\n", s->exact ? "the result is the un-tiled one, bit for bit"
                                    : "the result differs a little from the un-tiled one, less with a larger halo");
+    printf("Example: - %s: %s\n", s->name, s->example);
     if (s->params[0].type != TK_PARAM_NONE) puts("\nParameters:");
     for (const tk_param *p = s->params; p->type != TK_PARAM_NONE; p++)
         printf("  %-14s %-20s %-10s %s\n", p->name, tk_schema_type_text(p),

@@ -89,6 +89,13 @@ static json_t *group_properties(json_t *schema, const char *name, const char **l
     return json_object_get(json_object_get(properties, group), "properties");
 }
 
+/* What a schema has no word for. */
+static json_t *step_facts(const tk_step *step) {
+    return json_pack("{s:s, s:s, s:b, s:i, s:s, s:s}", "input", tk_kind_text(step->input), "output",
+                     tk_kind_text(step->output), "exact", step->exact, "version", step->version, "citation",
+                     step->citation, "example", step->example);
+}
+
 json_t *tk_schema_step(const tk_step *step) {
     json_t *schema = closed_object(), *required = json_array();
     json_object_set_new(schema, "description", json_string(step->summary));
@@ -103,6 +110,7 @@ json_t *tk_schema_step(const tk_step *step) {
     json_object_set_new(properties, "keep", json_pack("{s:s}", "type", "boolean"));
     if (json_array_size(required) > 0) json_object_set(schema, "required", required);
     json_decref(required);
+    json_object_set_new(schema, "tarkka", step_facts(step));
     return schema;
 }
 
