@@ -1,0 +1,134 @@
+"""Every kind of bad input: one clear message, the right exit code, within seconds, and nothing half-written."""
+import os
+import shutil
+import subprocess
+import unittest
+
+import h5py
+import numpy as np
+import tifffile
+
+from harness import SystemTest
+
+SECONDS = 60
+SMOOTH = [{"gaussian": {"sigma": "1 px"}}]
+
+
+class BadInput(SystemTest):
+    def setUp(self):
+        super().setUp()
+        rng = np.random.default_rng(1)
+        self.image = self.folder / "image.tif"
+        tifffile.imwrite(self.image, rng.integers(0, 1000, (20, 40, 50), dtype=np.uint16))
+        self.output = self.folder / "result.h5"
+
+    def refused(self, exit_code, *words, image=None, steps=None, text=None, options=(), environment=None, output=None):
+        """A run is refused the same way on one rank alone, and on three."""
+        file = self.write("w.yaml", text) if text else self.workflow(str(image or self.image), steps or SMOOTH, "w.yaml")
+        output = output or self.output
+        before = set(os.listdir(self.folder))
+        for ranks in (None, 3):
+            self.fails(exit_code, *words, arguments=("run", file, "--output", output, *options), ranks=ranks,
+                       timeout=SECONDS, environment=environment)
+            self.assertEqual(set(os.listdir(self.folder)), before, "something was left behind")
+
+    def test_missing_file(self):
+        self.refused(3, "no-such.tif", image=self.folder / "no-such.tif")
+
+    def test_truncated_tiff(self):
+        data = self.image.read_bytes()
+        for keep in (4, 100, len(data) // 2, len(data) - 10):
+            short = self.folder / "short.tif"
+            short.write_bytes(data[:keep])
+            self.refused(3, "short.tif", image=short)
+
+    def test_tiff_that_lies_about_its_size(self):
+        with tifffile.TiffFile(self.image) as tif:
+            tag = tif.pages[0].tags["ImageLength"]
+            offset, kind = tag.valueoffset, tag.dtype
+        data = bytearray(self.image.read_bytes())
+        size = 2 if kind == 3 else 4
+        for lie in (60000, 0):
+            data[offset:offset + size] = lie.to_bytes(size, "little")
+            (self.folder / "lie.tif").write_bytes(data)
+            self.refused(3, "lie.tif", image=self.folder / "lie.tif")
+
+    def test_psf_larger_than_the_image(self):
+        tifffile.imwrite(self.folder / "psf.tif", np.ones((31, 41, 41), np.float32))
+        self.refused(2, "psf.tif", "larger", steps=[{"deconvolve": {"psf": {"file": str(self.folder / "psf.tif")}}}])
+
+    def test_nan_voxels(self):
+        image = np.ones((20, 40, 50), np.float32)
+        image[3, 5, 7] = np.nan
+        tifffile.imwrite(self.folder / "nan.tif", image)
+        self.refused(3, "nan.tif", "z 3, y 5, x 7", "NaN", image=self.folder / "nan.tif")
+
+    def test_a_constant_image_has_no_otsu_threshold(self):
+        tifffile.imwrite(self.folder / "flat.tif", np.full((20, 40, 50), 7, np.uint8))
+        self.refused(1, "threshold", image=self.folder / "flat.tif", steps=[{"threshold": {}}])
+
+    def test_workflow_mistakes(self):
+        head = f"tarkka: 1\ninput: {self.image}\nsteps:\n"
+        for steps, place, words in (
+                ("  - gausian: {sigma: 1 px}\n", ":4:5:", "did you mean 'gaussian'"),
+                ("  - gaussian: {sgima: 1 px}\n", ":4:22:", "did you mean 'sigma'"),
+                ("  - gaussian: {sigma: 1e9 px}\n", ":4:22:", "out of range"),
+                ("  - gaussian: {sigma: 1 kg}\n", ":4:22:", "unit"),
+                ("  - gaussian: {sigma: 1 px\n", ":5:1:", "YAML syntax")):
+            self.refused(2, "w.yaml" + place, words, text=head + steps)
+        self.refused(2, "--set", "sigma", options=("--set", "gaussian.sigma=much"))
+        self.refused(2, "micrometres", "px", steps=[{"gaussian": {"sigma": "1 um"}}])
+        self.refused(2, "did you mean --overwrite", options=("--overwite",))
+
+    def test_existing_output(self):
+        self.output.write_text("precious")
+        self.refused(1, "exists already", "--overwrite")
+        self.assertEqual(self.output.read_text(), "precious")
+
+    def test_unwritable_folder(self):
+        locked = self.folder / "locked"
+        locked.mkdir()
+        # root may write anywhere, so the folder is one that cannot be written by anybody
+        target = "/proc/result.h5" if os.geteuid() == 0 else locked / "result.h5"
+        locked.chmod(0o555)
+        self.refused(1, str(target), output=target)
+        self.refused(1, "no-such-folder", output=self.folder / "no-such-folder" / "result.h5")
+
+    def test_full_disk(self):
+        if os.geteuid() != 0:
+            self.skipTest("mounting a small tmpfs needs root")
+        rng = np.random.default_rng(2)
+        tifffile.imwrite(self.folder / "noise.tif", rng.random((64, 128, 128), dtype=np.float32))
+        small = self.folder / "small"
+        for size in ("100k", "1m", "4m"):
+            small.mkdir()
+            if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", small]).returncode != 0:
+                shutil.rmtree(small)
+                self.skipTest("a tmpfs cannot be mounted here")
+            try:
+                for steps in (SMOOTH, SMOOTH + [{"threshold": {}}]):
+                    self.refused(1, "space", image=self.folder / "noise.tif", output=small / "r.h5", steps=steps)
+                    self.assertEqual(os.listdir(small), [])
+            finally:
+                subprocess.run(["umount", small], check=True)
+                small.rmdir()
+
+    def test_memory_that_nothing_fits(self):
+        self.refused(2, "nothing fits", "--memory", options=("--memory", "1MiB"))
+
+    def test_tile_that_cannot_be_cut_into_chunks(self):
+        tifffile.imwrite(self.folder / "long.tif", np.zeros((1, 10, 2000), np.uint8))
+        self.refused(2, "divide", image=self.folder / "long.tif", options=("--tile", "1x10x1009"))
+
+    def test_several_channels_need_a_choice(self):
+        tifffile.imwrite(self.folder / "c.ome.tif", np.zeros((2, 4, 20, 20), np.uint8), metadata={"axes": "CZYX"})
+        self.refused(2, "2 channels", image=self.folder / "c.ome.tif")
+
+    def test_hdf5_dataset_that_is_not_there(self):
+        with h5py.File(self.folder / "d.h5", "w") as f:
+            f["raw"] = np.zeros((4, 5, 6), np.uint8)
+        self.refused(3, "d.h5", image=f"{self.folder}/d.h5:/rwa")
+
+
+if __name__ == "__main__":
+    unittest.main()
