@@ -1,0 +1,197 @@
+/* Components of a block (components.h): runs of each row, joined with those of the rows before it, then numbered.
+ *
+ * Rows are dealt to the threads in slabs. Each slab finds its runs and joins them among themselves; the joins across
+ * slabs follow one after the other. The root of a component is its first run, so numbering the roots in order gives
+ * the raster order of first voxels, and neither depends on the slabs. */
+#include "kernels/segment/components.h"
+
+#include <omp.h>
+
+#include "kernels/segment/runs.h"
+#include "kernels/segment/union_find.h"
+
+enum { SLABS_MOST = 256 };
+
+/* In `component` while numbering: the value is a number already, not another run. */
+#define NUMBERED 0x80000000u
+
+/* A row before the current one whose runs may touch it. */
+typedef struct neighbour {
+    int64_t dz, dy; /* 0 or -1; -1, 0 or 1 */
+    uint32_t reach; /* 1 when runs that meet diagonally touch, else 0 */
+} neighbour;
+
+typedef struct job {
+    tk_cview_u8 mask;
+    const tk_run_kernels *runs;
+    tk_components *c;
+    neighbour neighbours[4];
+    int count; /* of neighbours */
+    int slabs;
+    int64_t first[SLABS_MOST + 1]; /* row of each slab; the last is the number of rows */
+} job;
+
+static int64_t runs_most(int64_t width) { return (width + 1) / 2; }
+
+size_t tk_components_scratch(const int64_t size[3]) {
+    const int64_t rows = size[TK_Z] * size[TK_Y], runs = rows * runs_most(size[TK_X]);
+    const size_t row_bytes = tk_scratch_cost(rows, sizeof(uint32_t)),
+                 run_bytes = tk_scratch_cost(runs, sizeof(uint32_t));
+    const size_t edge_bytes = tk_scratch_cost(2 * runs, sizeof(uint32_t));
+    return tk_size_add(tk_size_add(row_bytes, row_bytes), tk_size_add(run_bytes, edge_bytes));
+}
+
+static tk_status take(tk_components *c, const int64_t size[3], tk_scratch *scratch) {
+    const int64_t rows = size[TK_Z] * size[TK_Y];
+    if (size[TK_X] >= INT32_MAX || runs_most(size[TK_X]) > (int64_t)(NUMBERED - 1) / rows) return TK_FAILED;
+    *c = (tk_components){.size = {size[TK_Z], size[TK_Y], size[TK_X]}};
+    c->begin = tk_scratch_take(scratch, rows, sizeof(uint32_t));
+    c->end = tk_scratch_take(scratch, rows, sizeof(uint32_t));
+    c->edge = tk_scratch_take(scratch, 2 * rows * runs_most(size[TK_X]), sizeof(uint32_t));
+    c->component = tk_scratch_take(scratch, rows * runs_most(size[TK_X]), sizeof(uint32_t));
+    return c->begin && c->end && c->edge && c->component ? TK_OK : TK_NO_MEMORY;
+}
+
+static void choose_neighbours(job *j, int connectivity) {
+    const uint32_t diagonal = connectivity > 6, corner = connectivity > 18;
+    j->neighbours[0] = (neighbour){0, -1, diagonal};
+    j->neighbours[1] = (neighbour){-1, 0, diagonal};
+    j->neighbours[2] = (neighbour){-1, -1, corner};
+    j->neighbours[3] = (neighbour){-1, 1, corner};
+    j->count = connectivity > 6 ? 4 : 2;
+}
+
+/* Finds the runs of a slab's rows; every run starts as a set of its own. */
+static void find_runs(const job *j, int slab) {
+    const tk_components *c = j->c;
+    uint32_t next = (uint32_t)(j->first[slab] * runs_most(c->size[TK_X]));
+    for (int64_t row = j->first[slab]; row < j->first[slab + 1]; row++) {
+        const int64_t z = row / c->size[TK_Y], y = row % c->size[TK_Y];
+        const uint8_t *voxels = j->mask.data + z * j->mask.stride[TK_Z] + y * j->mask.stride[TK_Y];
+        c->begin[row] = next;
+        next += (uint32_t)j->runs->find(voxels, c->size[TK_X], c->edge + 2 * (int64_t)next);
+        c->end[row] = next;
+    }
+    const uint32_t base = (uint32_t)(j->first[slab] * runs_most(c->size[TK_X]));
+    for (uint32_t r = base; r < next; r++) c->component[r] = r;
+}
+
+/* Joins the runs of two rows that touch. Both lists are ascending; the one whose run ends first moves on. */
+static void join_rows(const tk_components *c, int64_t row, int64_t other, uint32_t reach) {
+    uint32_t a = c->begin[row], b = c->begin[other];
+    const uint32_t a_end = c->end[row], b_end = c->end[other], *edge = c->edge;
+    if (a == a_end || b == b_end) return;
+    uint32_t root = tk_set_root(c->component, a);
+    for (;;) {
+        const uint32_t a_hi = edge[2 * a + 1], b_hi = edge[2 * b + 1];
+        if (edge[2 * b] < a_hi + reach && edge[2 * a] < b_hi + reach) root = tk_set_join(c->component, root, b);
+        if (b_hi <= a_hi) {
+            if (++b == b_end) break;
+        } else {
+            c->component[a] = root;
+            if (++a == a_end) return;
+            root = tk_set_root(c->component, a);
+        }
+    }
+    c->component[a] = root;
+}
+
+/* Joins the rows from .. to-1 with those of their neighbours that lie in least .. most-1. */
+static void join_range(const job *j, int64_t from, int64_t to, int64_t least, int64_t most) {
+    const int64_t height = j->c->size[TK_Y];
+    for (int64_t row = from; row < to; row++) {
+        if (j->c->begin[row] == j->c->end[row]) continue;
+        const int64_t z = row / height, y = row % height;
+        for (int n = 0; n < j->count; n++) {
+            const neighbour *at = &j->neighbours[n];
+            if (z + at->dz < 0 || y + at->dy < 0 || y + at->dy >= height) continue;
+            const int64_t other = row + at->dz * height + at->dy;
+            if (other >= least && other < most) join_rows(j->c, row, other, at->reach);
+        }
+    }
+}
+
+/* Joins what the slabs could not see of each other: only the first plane and row of each looks back. */
+static void join_slabs(const job *j) {
+    for (int slab = 1; slab < j->slabs; slab++) {
+        const int64_t first = j->first[slab], reach = first + j->c->size[TK_Y] + 1;
+        join_range(j, first, reach < j->first[slab + 1] ? reach : j->first[slab + 1], 0, first);
+    }
+}
+
+static uint32_t slab_begin(const job *j, int slab) { return j->c->begin[j->first[slab]]; }
+static uint32_t slab_end(const job *j, int slab) { return j->c->end[j->first[slab + 1] - 1]; }
+
+/* Numbers the roots of a slab from `number` + 1 on. */
+static void number_roots(const job *j, int slab, uint32_t number) {
+    uint32_t *set = j->c->component;
+    for (uint32_t r = slab_begin(j, slab); r < slab_end(j, slab); r++)
+        if (set[r] == r) set[r] = ++number | NUMBERED;
+}
+
+static uint32_t count_roots(const job *j, int slab) {
+    uint32_t roots = 0;
+    for (uint32_t r = slab_begin(j, slab); r < slab_end(j, slab); r++) roots += j->c->component[r] == r;
+    return roots;
+}
+
+/* Gives every run its root's number. Other slabs may be at the same runs: each value leads to the same number. */
+static void number_runs(const job *j, int slab) {
+    uint32_t *set = j->c->component;
+    for (uint32_t r = slab_begin(j, slab); r < slab_end(j, slab); r++) {
+        uint32_t at = __atomic_load_n(&set[r], __ATOMIC_RELAXED);
+        while (!(at & NUMBERED)) at = __atomic_load_n(&set[at], __ATOMIC_RELAXED);
+        __atomic_store_n(&set[r], at, __ATOMIC_RELAXED);
+    }
+}
+
+/* All phases, on one team of threads. */
+static void run(const job *j) {
+    uint32_t number[SLABS_MOST + 1] = {0}; /* of the last root before each slab */
+    const int slabs = j->slabs;
+#pragma omp parallel num_threads(slabs)
+    {
+#pragma omp for schedule(static)
+        for (int s = 0; s < slabs; s++) {
+            find_runs(j, s);
+            join_range(j, j->first[s], j->first[s + 1], j->first[s], j->first[s + 1]);
+        }
+#pragma omp single
+        join_slabs(j);
+#pragma omp for schedule(static)
+        for (int s = 0; s < slabs; s++) number[s + 1] = count_roots(j, s);
+#pragma omp single
+        for (int s = 0; s < slabs; s++) number[s + 1] += number[s];
+#pragma omp for schedule(static)
+        for (int s = 0; s < slabs; s++) number_roots(j, s, number[s]);
+#pragma omp for schedule(static)
+        for (int s = 0; s < slabs; s++) number_runs(j, s);
+#pragma omp for schedule(static)
+        for (int s = 0; s < slabs; s++)
+            for (uint32_t r = slab_begin(j, s); r < slab_end(j, s); r++) j->c->component[r] &= ~NUMBERED;
+    }
+    j->c->count = number[slabs];
+}
+
+tk_status tk_components_find(tk_cview_u8 mask, int connectivity, tk_components *components, tk_work *work) {
+    const int64_t rows = mask.size[TK_Z] * mask.size[TK_Y];
+    TK_TRY(take(components, mask.size, &work->scratch));
+    job j = {.mask = mask, .runs = TK_ISA_SELECT(tk_runs, work->isa), .c = components};
+    choose_neighbours(&j, connectivity);
+    j.slabs = work->threads < SLABS_MOST ? work->threads : SLABS_MOST;
+    if (j.slabs > rows) j.slabs = (int)rows;
+    for (int s = 0; s <= j.slabs; s++) j.first[s] = rows * s / j.slabs;
+    run(&j);
+    return TK_OK;
+}
+
+void tk_components_paint(const tk_components *components, const uint32_t *label, tk_view_u32 out, const tk_work *work) {
+    const tk_components *c = components;
+    const tk_run_kernels *runs = TK_ISA_SELECT(tk_runs, work->isa);
+#pragma omp parallel for schedule(static) num_threads(work->threads)
+    for (int64_t row = 0; row < c->size[TK_Z] * c->size[TK_Y]; row++) {
+        uint32_t *to = out.data + row / c->size[TK_Y] * out.stride[TK_Z] + row % c->size[TK_Y] * out.stride[TK_Y];
+        const uint32_t begin = c->begin[row];
+        runs->paint(c->edge + 2 * (int64_t)begin, c->component + begin, label, c->end[row] - begin, c->size[TK_X], to);
+    }
+}

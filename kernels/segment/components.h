@@ -1,0 +1,63 @@
+/* Connected components of a mask block, by runs and union-find.
+ *
+ * Voxels are connected when they share a face (connectivity 6), a face or an edge (18), or a face, an edge or a corner
+ * (26); on a single plane these are 4, 8 and 8. Components are numbered 1, 2, … in the order of their first voxels in
+ * the raster order z, y, x, whatever the number of threads: the numbering of scipy.ndimage.label.
+ *
+ * Run-based labelling: He, Chao, Suzuki, "A run-based two-scan labeling algorithm", IEEE Trans. Image Processing 17,
+ * 2008; the sets are those of union_find.h. */
+#ifndef TK_KERNELS_SEGMENT_COMPONENTS_H
+#define TK_KERNELS_SEGMENT_COMPONENTS_H
+
+#include "kernels/common/view.h"
+#include "kernels/common/work.h"
+
+/* Components of a block. All arrays are in the scratch that tk_components_find took them from. The runs of row
+ * z * size[y] + y are begin[row] … end[row]-1; rows are in raster order and so are the runs, but not every number
+ * between belongs to a run. */
+typedef struct tk_components {
+    int64_t size[3];
+    uint32_t *begin, *end; /* of each row */
+    uint32_t *edge;        /* run r covers edge[2r] <= x < edge[2r+1] */
+    uint32_t *component;   /* of run r, 1 … count */
+    int64_t count;
+} tk_components;
+
+/* A piece of a run on the outer shell of a block. */
+typedef struct tk_shell_run {
+    int64_t index;      /* of its first voxel in the whole image, (z * Y + y) * X + x */
+    uint32_t length;    /* voxels, all in one row */
+    uint32_t component; /* 1 … count of its block */
+} tk_shell_run;
+
+/* Scratch bytes that tk_components_find needs for a block of this size; they hold the result, too. */
+size_t tk_components_scratch(const int64_t size[3]);
+
+/* Finds the components of a mask that is not empty (non-zero is object); connectivity is 6, 18 or 26. The result lives
+ * in the scratch: the caller marks before and rewinds when done with it. Errors: TK_NO_MEMORY when the scratch is too
+ * small, TK_FAILED when the block has 2^31 possible runs or more. */
+tk_status tk_components_find(tk_cview_u8 mask, int connectivity, tk_components *components, tk_work *work);
+
+/* first[c-1] := the smallest index in the whole image of a voxel of component c, for a block that covers `box`.
+ * Ascending. */
+void tk_components_first(const tk_components *components, const tk_box *image, const tk_box *box, int64_t *first);
+
+/* label[c-1] := number[i] where first[i] is the smallest index of component c; `first` is ascending and holds those of
+ * all blocks. Errors: TK_FAILED when one is not there. */
+tk_status tk_components_number(const tk_components *components, const tk_box *image, const tk_box *box,
+                               const int64_t *first, const uint32_t *number, int64_t count, uint32_t *label);
+
+/* Writes labels, 0 in the background: component c becomes label[c-1], or c itself when label is NULL. `out` has
+ * the block's size. */
+void tk_components_paint(const tk_components *components, const uint32_t *label, tk_view_u32 out, const tk_work *work);
+
+/* The most shell runs that a block can have. */
+int64_t tk_components_shell_most(const tk_components *components);
+
+/* Writes the runs on those of the block's six faces that do not lie on the image's border: everything that can touch
+ * another block. On faces across z and y whole runs, on faces across x single voxels. Each voxel occurs once; ascending
+ * by index. Returns how many. */
+int64_t tk_components_shell(const tk_components *components, const tk_box *image, const tk_box *box,
+                            tk_shell_run *runs);
+
+#endif

@@ -1,0 +1,87 @@
+/* What other blocks need to know of a block's components: their first voxels, and the runs on the outer shell. */
+#include "kernels/segment/components.h"
+
+/* The index in the whole image of voxel x of a block's row. */
+static int64_t index_of(const tk_components *c, const tk_box *image, const tk_box *box, int64_t row, int64_t x) {
+    const int64_t z = box->lo[TK_Z] + row / c->size[TK_Y], y = box->lo[TK_Y] + row % c->size[TK_Y];
+    return (z * image->hi[TK_Y] + y) * image->hi[TK_X] + box->lo[TK_X] + x;
+}
+
+/* Components are numbered by their first runs, so each new number is met in order. */
+void tk_components_first(const tk_components *c, const tk_box *image, const tk_box *box, int64_t *first) {
+    int64_t known = 0;
+    for (int64_t row = 0; row < c->size[TK_Z] * c->size[TK_Y]; row++)
+        for (int64_t r = c->begin[row]; r < c->end[row]; r++)
+            if (c->component[r] > known) first[known++] = index_of(c, image, box, row, c->edge[2 * r]);
+}
+
+/* The position of `index` in an ascending list at `from` or behind; `count` when it is not there. */
+static int64_t search(const int64_t *first, int64_t from, int64_t count, int64_t index) {
+    int64_t lo = from, hi = count;
+    while (lo < hi) {
+        const int64_t middle = lo + (hi - lo) / 2;
+        if (first[middle] < index)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    return lo < count && first[lo] == index ? lo : count;
+}
+
+tk_status tk_components_number(const tk_components *c, const tk_box *image, const tk_box *box, const int64_t *first,
+                               const uint32_t *number, int64_t count, uint32_t *label) {
+    int64_t known = 0, at = 0;
+    for (int64_t row = 0; row < c->size[TK_Z] * c->size[TK_Y]; row++)
+        for (int64_t r = c->begin[row]; r < c->end[row]; r++) {
+            if (c->component[r] <= known) continue;
+            at = search(first, at, count, index_of(c, image, box, row, c->edge[2 * r]));
+            if (at == count) return TK_FAILED;
+            label[known++] = number[at];
+        }
+    return TK_OK;
+}
+
+int64_t tk_components_shell_most(const tk_components *c) {
+    const int64_t rows = c->size[TK_Z] * c->size[TK_Y], runs = (c->size[TK_X] + 1) / 2;
+    const int64_t inner_z = c->size[TK_Z] > 2 ? c->size[TK_Z] - 2 : 0;
+    const int64_t inner_y = c->size[TK_Y] > 2 ? c->size[TK_Y] - 2 : 0;
+    const int64_t inner = inner_z * inner_y;
+    return (rows - inner) * (runs > 2 ? runs : 2) + inner * 2;
+}
+
+/* Is the row on a face across z or y that another block lies behind? */
+static bool row_is_outer(const tk_components *c, const tk_box *image, const tk_box *box, int64_t row) {
+    const int64_t at[2] = {box->lo[TK_Z] + row / c->size[TK_Y], box->lo[TK_Y] + row % c->size[TK_Y]};
+    for (int a = 0; a < 2; a++) {
+        if (at[a] == box->lo[a] && box->lo[a] > image->lo[a]) return true;
+        if (at[a] == box->hi[a] - 1 && box->hi[a] < image->hi[a]) return true;
+    }
+    return false;
+}
+
+/* The ends of an inner row that lie on faces across x. */
+static int64_t shell_of_ends(const tk_components *c, const tk_box *image, const tk_box *box, int64_t row,
+                             tk_shell_run *runs) {
+    int64_t n = 0;
+    const int64_t begin = c->begin[row], last = (int64_t)c->end[row] - 1, width = c->size[TK_X];
+    if (begin > last) return 0;
+    if (box->lo[TK_X] > image->lo[TK_X] && c->edge[2 * begin] == 0)
+        runs[n++] = (tk_shell_run){index_of(c, image, box, row, 0), 1, c->component[begin]};
+    if (box->hi[TK_X] < image->hi[TK_X] && c->edge[2 * last + 1] == width && (n == 0 || width > 1))
+        runs[n++] = (tk_shell_run){index_of(c, image, box, row, width - 1), 1, c->component[last]};
+    return n;
+}
+
+int64_t tk_components_shell(const tk_components *c, const tk_box *image, const tk_box *box, tk_shell_run *runs) {
+    int64_t n = 0;
+    for (int64_t row = 0; row < c->size[TK_Z] * c->size[TK_Y]; row++) {
+        if (!row_is_outer(c, image, box, row)) {
+            n += shell_of_ends(c, image, box, row, runs + n);
+            continue;
+        }
+        for (int64_t r = c->begin[row]; r < c->end[row]; r++)
+            runs[n++] = (tk_shell_run){index_of(c, image, box, row, c->edge[2 * r]),
+                                       c->edge[2 * r + 1] - c->edge[2 * r], c->component[r]};
+    }
+    return n;
+}
