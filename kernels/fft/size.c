@@ -14,8 +14,8 @@ static const double sweep_ps = 400;
 typedef struct cost_model {
     double constant, two, three, five, seven;
 } cost_model;
-static const cost_model row_model = {904, 1, 143, 84, 170};
-static const cost_model column_model = {249, 187, 323, 439, 667};
+static const cost_model row_model = {602, 8, 137, 114, 273};
+static const cost_model column_model = {1, 202, 389, 436, 740};
 
 static double model_ps(const cost_model *model, int64_t size) {
     const double share[] = {0, 0, model->two, model->three, 0, model->five, 0, model->seven};
