@@ -6,7 +6,8 @@
 #include "kernels/common/rng.h"
 #include "kernels/phantom/scene.h"
 
-static const double TEXTURE_CELL = 5, TEXTURE_DEPTH = 0.5; /* length of a feature; darkest is 1 - depth */
+/* Lengths of features; the darkest is 1 - depth. */
+static const double TEXTURE_COARSE = 8, TEXTURE_FINE = 4, TEXTURE_DEPTH = 0.6;
 
 static double clip_unit(double w) { return w < 0 ? 0 : w > 1 ? 1 : w; }
 
@@ -23,9 +24,9 @@ static double value_noise(uint64_t seed, const double p[3]) {
     int64_t base[3];
     double t[3], sum = 0;
     for (int a = 0; a < 3; a++) {
-        const double cell = p[a] / TEXTURE_CELL, f = floor(cell);
+        const double f = floor(p[a]);
         base[a] = (int64_t)f;
-        t[a] = (cell - f) * (cell - f) * (3 - 2 * (cell - f));
+        t[a] = (p[a] - f) * (p[a] - f) * (3 - 2 * (p[a] - f));
     }
     for (int corner = 0; corner < 8; corner++) {
         double weight = 1;
@@ -38,6 +39,17 @@ static double value_noise(uint64_t seed, const double p[3]) {
         sum += weight * lattice(seed, at);
     }
     return sum;
+}
+
+/* Chromatin, roughly: the mean of two octaves of noise, on lattices turned so that no axis of the image shows. */
+static double texture(uint64_t seed, const double p[3]) {
+    static const double turn[3][3] = {{2. / 3, -1. / 3, 2. / 3}, {2. / 3, 2. / 3, -1. / 3}, {-1. / 3, 2. / 3, 2. / 3}};
+    double coarse[3] = {0, 0, 0}, fine[3] = {0, 0, 0};
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) coarse[i] += turn[i][j] * p[j] / TEXTURE_COARSE;
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) fine[i] += turn[i][j] * coarse[j] * (TEXTURE_COARSE / TEXTURE_FINE);
+    return 0.5 * value_noise(seed, coarse) + 0.5 * value_noise(~seed, fine);
 }
 
 /* The voxels lo <= i < hi of an axis that are within `reach` lengths of `centre` (voxels), inside [from, to). */
@@ -81,7 +93,7 @@ static void render_ellipsoid(const tk_phantom *phantom, const tk_scene *scene, i
             double value = e->brightness * ellipsoid_weight(e, p, &is_inside);
             if (value > 0 && phantom->kind == TK_PHANTOM_NUCLEI) {
                 const double at[3] = {(double)z * scale[0], (double)y * scale[1], (double)x * scale[2]};
-                value *= 1 - TEXTURE_DEPTH * value_noise(phantom->seed, at);
+                value *= 1 - TEXTURE_DEPTH * texture(phantom->seed, at);
             }
             put(&row[x], value);
             if (is_inside && labels && y >= 0 && y < labels->size[TK_Y] && x >= 0 && x < labels->size[TK_X])

@@ -13,20 +13,14 @@ void tk_project_max(tk_cview_f32 slab, tk_work *work, tk_view_f32 projection) {
     }
 }
 
-void tk_project_labels(tk_cview_f32 slab, tk_cview_u32 slab_labels, tk_work *work, tk_view_f32 brightest,
-                       tk_view_u32 labels) {
+void tk_project_labels(tk_cview_u32 slab, tk_work *work, tk_view_u32 projection) {
 #pragma omp parallel for schedule(static) num_threads(work->threads)
     for (int64_t y = 0; y < slab.size[TK_Y]; y++) {
-        float *best = brightest.data + y * brightest.stride[TK_Y];
-        uint32_t *out = labels.data + y * labels.stride[TK_Y];
+        uint32_t *restrict out = projection.data + y * projection.stride[TK_Y];
         for (int64_t z = 0; z < slab.size[TK_Z]; z++) {
-            const float *in = slab.data + z * slab.stride[TK_Z] + y * slab.stride[TK_Y];
-            const uint32_t *label = slab_labels.data + z * slab_labels.stride[TK_Z] + y * slab_labels.stride[TK_Y];
-            for (int64_t x = 0; x < slab.size[TK_X]; x++) {
-                if (label[x] == 0 || !(in[x] > best[x])) continue;
-                best[x] = in[x];
-                out[x] = label[x];
-            }
+            const uint32_t *restrict in = slab.data + z * slab.stride[TK_Z] + y * slab.stride[TK_Y];
+#pragma omp simd
+            for (int64_t x = 0; x < slab.size[TK_X]; x++) out[x] = out[x] ? out[x] : in[x];
         }
     }
 }

@@ -12,10 +12,9 @@
  * infinity; NaN are passed over. */
 void tk_project_max(tk_cview_f32 slab, tk_work *work, tk_view_f32 projection);
 
-/* The label of the brightest labelled voxel below each pixel (of the first one, when several are equally bright).
- * `brightest` starts as minus infinity and `labels` as 0; both have one plane. */
-void tk_project_labels(tk_cview_f32 slab, tk_cview_u32 slab_labels, tk_work *work, tk_view_f32 brightest,
-                       tk_view_u32 labels);
+/* The labels seen from the top, at low z: where a pixel of the projection (which starts as 0) has no label yet, it gets
+ * the first one below it. Slabs are given in ascending order of z. */
+void tk_project_labels(tk_cview_u32 slab, tk_work *work, tk_view_u32 projection);
 
 /* Bytes of scratch memory for tk_percentile. */
 size_t tk_percentile_scratch(void);

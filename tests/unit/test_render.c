@@ -35,30 +35,28 @@ static tk_cview_u32 label_planes(int64_t from, int64_t to) {
     return (tk_cview_u32){volume_labels + from * PLANE, {to - from, HEIGHT, WIDTH}, {PLANE, WIDTH, 1}};
 }
 
-static void projections_find_the_brightest_voxel(void **state) {
+static void projections_find_the_brightest_voxel_and_the_topmost_label(void **state) {
     (void)state;
     static const int64_t size[3] = {1, HEIGHT, WIDTH};
     make_volume();
     volume[3 * PLANE + 5] = NAN;
-    float most[PLANE], brightest[PLANE];
+    float most[PLANE];
     uint32_t labels[PLANE] = {0};
-    for (int i = 0; i < PLANE; i++) most[i] = brightest[i] = -INFINITY;
+    for (int i = 0; i < PLANE; i++) most[i] = -INFINITY;
     tk_work work = {.threads = 3};
     for (int64_t z = 0; z < DEPTH; z += 3) {
         tk_project_max(planes(z, z + 3), &work, tk_dense_f32(most, size));
-        tk_project_labels(planes(z, z + 3), label_planes(z, z + 3), &work, tk_dense_f32(brightest, size),
-                          tk_dense_u32(labels, size));
+        tk_project_labels(label_planes(z, z + 3), &work, tk_dense_u32(labels, size));
     }
     for (int i = 0; i < PLANE; i++) {
         double largest = -INFINITY;
-        int at = -1;
-        for (int z = 0; z < DEPTH; z++) {
-            const int j = z * PLANE + i;
-            largest = fmax(largest, (double)volume[j]);
-            if (volume_labels[j] && !isnan(volume[j]) && (at < 0 || volume[j] > volume[at])) at = j;
+        uint32_t topmost = 0;
+        for (int z = DEPTH - 1; z >= 0; z--) {
+            largest = fmax(largest, (double)volume[z * PLANE + i]);
+            if (volume_labels[z * PLANE + i]) topmost = volume_labels[z * PLANE + i];
         }
         assert_true((double)most[i] == largest);
-        assert_int_equal(labels[i], at < 0 ? 0 : volume_labels[at]);
+        assert_int_equal(labels[i], topmost);
     }
 }
 
@@ -147,7 +145,7 @@ static void outlines_lie_inside_objects_where_they_end(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(projections_find_the_brightest_voxel),
+        cmocka_unit_test(projections_find_the_brightest_voxel_and_the_topmost_label),
         cmocka_unit_test(percentiles_are_those_of_the_sorted_values),
         cmocka_unit_test(panels_enlarge_and_stretch),
         cmocka_unit_test(outlines_lie_inside_objects_where_they_end),

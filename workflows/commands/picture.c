@@ -10,7 +10,7 @@
 #include "kernels/render/project.h"
 #include "workflows/commands/source.h"
 
-enum { MOST_PANELS = 16, SEPARATOR = 4, GOOD_WIDTH = 384 };
+enum { MOST_PANELS = 16, SEPARATOR = 4, GOOD_WIDTH = 512 };
 static const double BLACK_PERCENT = 0.5, WHITE_PERCENT = 99.8;
 static const int64_t MOST_PIXELS = (int64_t)1 << 28;
 static const unsigned char PAPER[3] = {255, 255, 255}, OUTLINE[3] = {255, 178, 0};
@@ -27,13 +27,9 @@ static tk_status allocate(int64_t count, size_t element, void **memory, tk_error
     return *memory ? TK_OK : tk_fail_memory(error, "a slab of the image");
 }
 
-static void fill_dark(float *voxels, int64_t count) {
-    for (int64_t i = 0; i < count; i++) voxels[i] = -INFINITY;
-}
-
-/* Passes over the image once, and over its labels when there are some. */
-static tk_status project_slabs(const tk_source *image, const tk_source *labels, tk_work *work, float *slab,
-                               uint32_t *slab_labels, float *brightest, projection *p, tk_error *error) {
+/* Passes over the image once, and over its labels when there are some; `slab` holds one after the other. */
+static tk_status project_slabs(const tk_source *image, const tk_source *labels, tk_work *work, void *slab,
+                               projection *p, tk_error *error) {
     const int64_t *size = image->info->size, planes = tk_source_planes(size);
     for (int64_t z = 0; z < size[TK_Z]; z += planes) {
         const int64_t end = z + planes < size[TK_Z] ? z + planes : size[TK_Z];
@@ -41,9 +37,8 @@ static tk_status project_slabs(const tk_source *image, const tk_source *labels, 
         TK_TRY(tk_source_read(image, z, end, slab, error));
         tk_project_max(tk_read_f32(tk_dense_f32(slab, extent)), work, tk_dense_f32(p->voxels, p->size));
         if (!labels) continue;
-        TK_TRY(tk_source_read_labels(labels, z, end, slab_labels, error));
-        tk_project_labels(tk_read_f32(tk_dense_f32(slab, extent)), tk_read_u32(tk_dense_u32(slab_labels, extent)), work,
-                          tk_dense_f32(brightest, p->size), tk_dense_u32(p->labels, p->size));
+        TK_TRY(tk_source_read_labels(labels, z, end, slab, error));
+        tk_project_labels(tk_read_u32(tk_dense_u32(slab, extent)), work, tk_dense_u32(p->labels, p->size));
     }
     return TK_OK;
 }
@@ -51,25 +46,19 @@ static tk_status project_slabs(const tk_source *image, const tk_source *labels, 
 static tk_status project(const tk_source *image, const tk_source *labels, tk_work *work, projection *p,
                          tk_error *error) {
     const int64_t *size = image->info->size, area = size[TK_Y] * size[TK_X];
-    const int64_t slab_count = tk_source_planes(size) * area;
-    void *slab = NULL, *slab_labels = NULL, *brightest = NULL, *voxels = NULL, *projected = NULL;
+    void *slab = NULL, *voxels = NULL, *projected = NULL;
     *p = (projection){.size = {1, size[TK_Y], size[TK_X]}};
-    tk_status status = allocate(slab_count, sizeof(float), &slab, error);
+    tk_status status = allocate(tk_source_planes(size) * area, sizeof(float), &slab, error);
     if (status == TK_OK) status = allocate(area, sizeof(float), &voxels, error);
-    if (status == TK_OK && labels) status = allocate(slab_count, sizeof(uint32_t), &slab_labels, error);
-    if (status == TK_OK && labels) status = allocate(area, sizeof(float), &brightest, error);
     if (status == TK_OK && labels) status = allocate(area, sizeof(uint32_t), &projected, error);
     p->voxels = voxels;
     p->labels = projected;
     if (status == TK_OK) {
-        fill_dark(voxels, area);
-        if (labels) fill_dark(brightest, area);
-        if (labels) memset(projected, 0, (size_t)area * sizeof(uint32_t));
-        status = project_slabs(image, labels, work, slab, slab_labels, brightest, p, error);
+        for (int64_t i = 0; i < area; i++) p->voxels[i] = -INFINITY;
+        if (labels) memset(p->labels, 0, (size_t)area * sizeof *p->labels);
+        status = project_slabs(image, labels, work, slab, p, error);
     }
     free(slab);
-    free(slab_labels);
-    free(brightest);
     return status;
 }
 
@@ -126,7 +115,7 @@ static tk_status draw(const projection *panels, int count, int64_t scale, double
     return TK_OK;
 }
 
-/* The scale asked for, or the one that makes the widest panel about 384 pixels wide. */
+/* The scale asked for, or the one that makes the widest panel about 512 pixels wide. */
 static tk_status read_scale(const tk_arguments *arguments, const projection *panels, int count, int64_t *scale,
                             tk_error *error) {
     int64_t widest = 1;
@@ -174,7 +163,7 @@ static tk_status run(const tk_arguments *arguments, tk_error *error) {
 static const tk_option options[] = {
     {"image", "FILE", "an image, or file.h5:/path/of/dataset; repeated: side by side"},
     {"labels", "FILE", "outline these objects on the last image"},
-    {"scale", "N", "pixels along the edge of a voxel (default: panels about 384 pixels wide)"},
+    {"scale", "N", "pixels along the edge of a voxel (default: panels about 512 pixels wide)"},
     {"gamma", "G", "grey level = brightness^(1/G) (default 1; 2 shows faint structures)"},
     TK_SOURCE_OPTIONS,
     TK_OPTION_END,
