@@ -9,9 +9,15 @@
 #include <string.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* At exit HDF5 would close once more the files that it failed to close before (on a full disk), and crash over it. All
+ * files of ours are closed by then. */
+static void keep_out_of_exit(void) { (void)H5dont_atexit(); }
 
 void tk_hdf5_lock(void) {
     pthread_mutex_lock(&lock);
+    (void)pthread_once(&once, keep_out_of_exit);
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 

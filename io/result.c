@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "io/hdf5_lock.h"
@@ -193,8 +194,8 @@ tk_status tk_result_close(tk_result **result, tk_error *error) {
     return status;
 }
 
-/* HDF5 insists on flushing when a file is closed, and a file that cannot be flushed stays open inside the library
- * until it fails again at exit. So its descriptor is turned to a file in memory, where every write succeeds. */
+/* HDF5 insists on flushing when a file is closed, and does not free what it could not flush. So its descriptor is
+ * turned to a file in memory, where every write succeeds. */
 static void turn_away_from_disk(int fd) {
     const int nowhere = memfd_create("tarkka-abandoned", MFD_CLOEXEC);
     if (nowhere < 0) return;
@@ -205,10 +206,15 @@ static void turn_away_from_disk(int fd) {
 void tk_result_abandon(tk_result *result) {
     if (!result) return;
     tk_hdf5_lock();
+    struct rlimit limit, lifted;
+    const bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != limit.rlim_max;
+    lifted = (struct rlimit){limit.rlim_max, limit.rlim_max};
+    if (limited) (void)setrlimit(RLIMIT_FSIZE, &lifted); /* which holds for files in memory, too */
     if (result->fd >= 0 && result->id >= 0) turn_away_from_disk(result->fd);
     for (int i = 0; i < result->images; i++)
         if (result->image[i].id >= 0) (void)H5Dclose(result->image[i].id);
     if (result->id >= 0) (void)H5Fclose(result->id);
+    if (limited) (void)setrlimit(RLIMIT_FSIZE, &limit);
     tk_hdf5_unlock();
     free_result(result);
 }
