@@ -1,0 +1,134 @@
+/* Timing, verification and output of the benchmarks. */
+#include "benchmarks/bench.h"
+
+#include <fftw3.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "kernels/common/cpu.h"
+
+#ifndef TK_COMMIT
+#define TK_COMMIT "unknown"
+#endif
+
+enum { MOST_REPEATS = 64 };
+static const double least_seconds = 0.2; /* short cases are repeated until this is spent */
+
+double bench_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+int bench_cpus(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+void *bench_memory(size_t bytes) {
+    enum { HUGE_PAGE = 2 << 20 };
+    const size_t room = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    void *memory = aligned_alloc(HUGE_PAGE, room);
+    if (!memory) {
+        fprintf(stderr, "out of memory: %zu bytes\n", bytes);
+        exit(1);
+    }
+    (void)madvise(memory, room, MADV_HUGEPAGE);
+    memset(memory, 0, room);
+    return memory;
+}
+
+/* The host's CPU as Linux names it, without the line's end. */
+static void cpu_name(char *name, size_t size) {
+    char line[256];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    (void)snprintf(name, size, "unknown");
+    while (file && fgets(line, sizeof line, file)) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+        (void)snprintf(name, size, "%.*s", (int)strcspn(colon + 2, "\n"), colon + 2);
+        break;
+    }
+    if (file) (void)fclose(file);
+}
+
+void bench_begin(bench *b, const char *name, int argc, char **argv) {
+    char cpu[200];
+    *b = (bench){.repeats = 7};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--quick") == 0)
+            b->quick = true;
+        else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc)
+            b->file = argv[++i];
+        else {
+            fprintf(stderr, "usage: %s [--quick] [--json FILE]\n", argv[0]);
+            exit(2);
+        }
+    }
+    if (b->quick) b->repeats = 3;
+    cpu_name(cpu, sizeof cpu);
+    b->results = json_array();
+    b->document =
+        json_pack("{s:s, s:s, s:s, s:i, s:s, s:{s:s, s:s}, s:b, s:o}", "benchmark", name, "commit", TK_COMMIT, "cpu",
+                  cpu, "cpus", bench_cpus(), "instruction_set", tk_isa_text(tk_isa_detect()), "libraries", "fftw",
+                  fftwf_version, "compiler", __VERSION__, "quick", b->quick, "results", b->results);
+    printf("%s, commit %s\n%s, %d CPUs, %s, %s\n", name, TK_COMMIT, cpu, bench_cpus(), tk_isa_text(tk_isa_detect()),
+           fftwf_version);
+    printf("%-44s %3s %12s %12s %9s %9s\n", "case", "thr", "min ms", "median ms", "GB/s", "GFlop/s");
+}
+
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static bench_time repeat(const bench *b, const bench_case *c) {
+    double seconds[MOST_REPEATS], spent = 0;
+    int count = 0;
+    while (count < MOST_REPEATS && (count < b->repeats || spent < least_seconds)) {
+        const double start = bench_now();
+        c->run(c->context);
+        seconds[count] = bench_now() - start;
+        spent += seconds[count++];
+    }
+    qsort(seconds, (size_t)count, sizeof *seconds, by_value);
+    return (bench_time){seconds[0], seconds[count / 2]};
+}
+
+bench_time bench_run(bench *b, const bench_case *c) {
+    c->run(c->context);
+    if (c->verify && !c->verify(c->context)) {
+        b->failed = true;
+        printf("%-44s %3d   FAILED: the result is wrong\n", c->name, c->threads);
+        json_array_append_new(b->results,
+                              json_pack("{s:s, s:i, s:b}", "name", c->name, "threads", c->threads, "failed", 1));
+        return (bench_time){0, 0};
+    }
+    const bench_time time = repeat(b, c);
+    printf("%-44s %3d %12.3f %12.3f %9.1f %9.1f\n", c->name, c->threads, 1e3 * time.least, 1e3 * time.median,
+           1e-9 * c->bytes / time.least, 1e-9 * c->flops / time.least);
+    (void)fflush(stdout);
+    json_array_append_new(b->results,
+                          json_pack("{s:s, s:i, s:f, s:f, s:f, s:f}", "name", c->name, "threads", c->threads, "min_s",
+                                    time.least, "median_s", time.median, "bytes", c->bytes, "flops", c->flops));
+    return time;
+}
+
+void bench_figure(bench *b, const char *name, double value, const char *unit) {
+    printf("%-48s %12.4g %s\n", name, value, unit);
+    (void)fflush(stdout);
+    json_array_append_new(b->results, json_pack("{s:s, s:f, s:s}", "name", name, "value", value, "unit", unit));
+}
+
+int bench_end(bench *b) {
+    if (b->file && json_dump_file(b->document, b->file, JSON_INDENT(1)) != 0) {
+        fprintf(stderr, "%s: cannot be written\n", b->file);
+        b->failed = true;
+    }
+    json_decref(b->document);
+    return b->failed ? 1 : 0;
+}

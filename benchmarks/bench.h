@@ -1,0 +1,54 @@
+/* The harness of the benchmarks: times a function, states what it moved and computed, and prints a table and JSON.
+ *
+ * A case is run once to warm up, which does not count, and then repeated; minimum and median are kept. A case whose
+ * `verify` says no is printed as failed, its times do not count, and the program ends with status 1. */
+#ifndef TK_BENCHMARKS_BENCH_H
+#define TK_BENCHMARKS_BENCH_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+typedef struct bench_case {
+    const char *name;
+    int threads;
+    void (*run)(void *context);
+    bool (*verify)(void *context); /* after the warm-up; NULL: nothing to verify */
+    void *context;
+    double bytes, flops; /* of one run: memory that must be moved, operations by the usual count; 0: not stated */
+} bench_case;
+
+typedef struct bench_time {
+    double least, median; /* seconds; 0 when the case failed */
+} bench_time;
+
+typedef struct bench {
+    bool quick; /* --quick: fewer and smaller cases */
+    int repeats;
+    bool failed;
+    const char *file; /* --json */
+    json_t *document, *results;
+} bench;
+
+/* Reads --json FILE and --quick, and notes commit, CPU, instruction set and library versions. Exits with status 2 on
+ * wrong usage. */
+void bench_begin(bench *b, const char *name, int argc, char **argv);
+
+/* Times a case, prints its line and adds it to the results. */
+bench_time bench_run(bench *b, const bench_case *c);
+
+/* Adds a derived figure (a ratio, a fraction) to the results, and prints it. */
+void bench_figure(bench *b, const char *name, double value, const char *unit);
+
+/* Writes the JSON where that was asked for; the program's exit status. */
+int bench_end(bench *b);
+
+/* Seconds of a clock that never goes back. */
+double bench_now(void);
+
+/* The largest number of threads to try: the CPUs that this process may use. */
+int bench_cpus(void);
+
+/* Memory aligned to 2 MiB for huge pages, zeroed; ends the program when there is none. Freed with free(). */
+void *bench_memory(size_t bytes);
+
+#endif
