@@ -126,6 +126,7 @@ const tk_step tk_step_background = {
     .version = 1,
     .summary = "subtract the background, a percentile of the whole image",
     .citation = "",
+    .example = "{percentile: 10 %}",
     .exact = true,
     .input = TK_KIND_IMAGE,
     .output = TK_KIND_IMAGE,

@@ -319,6 +319,7 @@ const tk_step tk_step_deconvolve = {
     .summary = "sharpen an image with its point spread function (Richardson-Lucy, with momentum)",
     .citation = "Wang & Miller 2014, doi:10.1109/TIP.2013.2291324; Bertero & Boccacci 2005, "
                 "doi:10.1051/0004-6361:20052717",
+    .example = "{iterations: 3, psf: {model: gaussian, sigma: [1.5 px, 1.2 px, 1.2 px]}}",
     .exact = false,
     .input = TK_KIND_IMAGE,
     .output = TK_KIND_IMAGE,

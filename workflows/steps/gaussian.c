@@ -87,6 +87,7 @@ const tk_step tk_step_gaussian = {
     .version = 1,
     .summary = "smooth with a Gaussian",
     .citation = "",
+    .example = "{sigma: [1 px, 1.5 px, 1.5 px]}",
     .exact = true,
     .input = TK_KIND_IMAGE,
     .output = TK_KIND_IMAGE,

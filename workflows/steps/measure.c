@@ -201,6 +201,7 @@ const tk_step tk_step_measure = {
     .version = 1,
     .summary = "measure labelled objects: size, place, intensity",
     .citation = "",
+    .example = "{intensity: input}",
     .exact = true,
     .input = TK_KIND_LABELS,
     .output = TK_KIND_TABLE,

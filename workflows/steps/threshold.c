@@ -141,6 +141,7 @@ const tk_step tk_step_threshold = {
     .version = 1,
     .summary = "make a mask of the voxels above a threshold",
     .citation = "N. Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9, 1979",
+    .example = "{method: otsu}",
     .exact = true,
     .input = TK_KIND_IMAGE,
     .output = TK_KIND_MASK,
