@@ -82,7 +82,8 @@ static void print_image(const tk_comparison *c) {
     print_row("largest difference", m.max_difference, "");
     print_row("PSNR", m.psnr, isnan(m.psnr) ? "" : "dB");
     print_row("Pearson correlation", m.pearson, isnan(m.pearson) ? "an image is constant, or not all numbers" : "");
-    print_row("SSIM", c->ssim, isnan(c->ssim) ? "an axis is shorter than 7 voxels, or the truth is constant" : "");
+    print_row("SSIM", c->ssim,
+              isnan(c->ssim) ? "an axis is shorter than 7 voxels, or the truth is constant or not all numbers" : "");
 }
 
 static void print_labels(const tk_label_metrics *m) {
@@ -102,7 +103,7 @@ static void print_labels(const tk_label_metrics *m) {
         print_row(name, m->ap[k], "");
     }
     print_row("  mean", m->mean_ap, "");
-    print_row("adapted Rand error", m->are, isnan(m->are) ? none : "");
+    print_row("adapted Rand error", m->are, isnan(m->are) ? "no true object has two voxels together" : "");
     print_row("Rand index", m->rand_index, "");
     print_row("VOI split", m->voi_split, "bit");
     print_row("VOI merge", m->voi_merge, "bit");

@@ -36,17 +36,20 @@ typedef struct phantom_job {
     uint16_t *counts;
 } phantom_job;
 
-/* Three decimals ZxYxX; *value is untouched when the option is not given. */
+/* Three decimals ZxYxX; *value is untouched when the option is not given. The x are blanked first: strtod would take
+ * 0x1.3 for a hexadecimal number. */
 static tk_status read_triple(const tk_arguments *arguments, const char *name, double value[3], tk_error *error) {
-    const char *text = tk_option_value(arguments, name), *at = text;
-    for (int a = 0; text && a < 3; a++) {
-        char *end = NULL;
-        value[a] = strtod(at, &end);
-        if (end == at || !isfinite(value[a]) || value[a] < 0 || *end != (a < 2 ? 'x' : '\0'))
-            return tk_fail(error, TK_USAGE, "--%s %s: expected three numbers ZxYxX, as in 2.0x1.3x1.3", name, text);
-        at = end + 1;
-    }
-    return TK_OK;
+    const char *text = tk_option_value(arguments, name);
+    char blanked[128];
+    int separators = 0, used = 0;
+    if (!text) return TK_OK;
+    snprintf(blanked, sizeof blanked, "%s", text);
+    for (char *at = blanked; (at = strchr(at, 'x')); separators++) *at = ' ';
+    const int numbers = sscanf(blanked, "%lf %lf %lf%n", &value[0], &value[1], &value[2], &used);
+    bool good = separators == 2 && numbers == 3 && (size_t)used == strlen(text);
+    for (int a = 0; good && a < 3; a++) good = isfinite(value[a]) && value[a] >= 0;
+    if (good) return TK_OK;
+    return tk_fail(error, TK_USAGE, "--%s %s: expected three numbers ZxYxX, as in 2.0x1.3x1.3", name, text);
 }
 
 static tk_status read_kind(const char *text, tk_phantom_kind *kind, tk_error *error) {
