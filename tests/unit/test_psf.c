@@ -105,6 +105,9 @@ static void test_total_is_exact_in_any_order(void **state) {
         assert_true(total.voxels == PLANES * PLANE && total.refused == 0);
         assert_near(tk_total_mean(&total), (double)quanta * 0x1p-20 / (PLANES * PLANE), 1e-12);
     }
+    const int64_t thin[3] = {PLANES * PLANE, 1, 1}; /* many small parts that meet */
+    for (int repeat = 0; repeat < 200; repeat++)
+        assert_true((int64_t)tk_total_of(tk_read_f32(tk_dense_f32(values, thin)), 4).low == quanta);
     tk_total sum = {0};
     for (int i = PLANES - 1; i >= 0; i--) {
         const tk_total part = tk_total_of(tk_read_f32(tk_dense_f32(values + (ptrdiff_t)i * PLANE, plane)), 2);
