@@ -24,7 +24,9 @@ typedef struct projection {
 
 static tk_status allocate(int64_t count, size_t element, void **memory, tk_error *error) {
     *memory = count > 0 && (uint64_t)count < SIZE_MAX / element ? malloc((size_t)count * element) : NULL;
-    return *memory ? TK_OK : tk_fail_memory(error, "a slab of the image");
+    if (*memory) return TK_OK;
+    tk_fail_memory(error, "a slab of the image");
+    return TK_NO_MEMORY;
 }
 
 /* Passes over the image once, and over its labels when there are some; `slab` holds one after the other. */
@@ -78,10 +80,10 @@ static tk_status load_panel(const tk_arguments *arguments, int i, bool last, tk_
 
 /* The size of the picture: panels side by side, their tops aligned. */
 static tk_status lay_out(const projection *panels, int count, int64_t scale, tk_picture *picture, tk_error *error) {
-    *picture = (tk_picture){.width = SEPARATOR * (count - 1)};
+    *picture = (tk_picture){.width = -SEPARATOR, .height = 1};
     for (int i = 0; i < count; i++) {
         const int64_t width = panels[i].size[TK_X] * scale, height = panels[i].size[TK_Y] * scale;
-        picture->width += width;
+        picture->width += width + SEPARATOR;
         if (height > picture->height) picture->height = height;
     }
     if (picture->width > INT32_MAX || picture->height > MOST_PIXELS / picture->width)
