@@ -1,0 +1,391 @@
+/* Steps of segmentation, tiled and un-tiled: the same bits for any grid and order of tiles. A miniature engine
+ * of one rank drives the steps; each tile's blocks are copies of exactly what the step may see. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/document.h"
+#include "engine/facts.h"
+#include "engine/params_read.h"
+#include "engine/step.h"
+#include "tests/reference/components.h"
+#include "tests/unit/test_volume_fixture.h"
+
+/* A run of one step. */
+typedef struct engine {
+    const tk_step *step;
+    void *state;
+    int64_t size[3], tile[3];
+    bool backwards; /* the order of tiles */
+    int threads;
+    int inputs;
+    const void *input[2]; /* whole images, of the step's input kind; the second float */
+    struct tk_facts facts;
+    tk_error error;
+} engine;
+
+static size_t element_of(tk_kind kind) { return kind == TK_KIND_MASK ? 1 : 4; }
+
+static void set_view(tk_block *block, void *data) {
+    int64_t size[3];
+    for (int a = 0; a < 3; a++) size[a] = tk_box_size(&block->box, a);
+    if (block->kind == TK_KIND_IMAGE) block->f32 = tk_dense_f32(data, size);
+    if (block->kind == TK_KIND_MASK) block->u8 = tk_dense_u8(data, size);
+    if (block->kind == TK_KIND_LABELS) block->u32 = tk_dense_u32(data, size);
+}
+
+/* Copies rows between a whole image and the dense memory of a box. */
+static void copy_box(const int64_t size[3], const tk_box *box, size_t element, void *whole, void *part, bool out) {
+    const size_t row = (size_t)tk_box_size(box, TK_X) * element;
+    unsigned char *at = part;
+    for (int64_t z = box->lo[0]; z < box->hi[0]; z++)
+        for (int64_t y = box->lo[1]; y < box->hi[1]; y++, at += row) {
+            unsigned char *there =
+                (unsigned char *)whole + (size_t)((z * size[1] + y) * size[2] + box->lo[2]) * element;
+            memcpy(out ? there : at, out ? at : there, row);
+        }
+}
+
+/* A block with its own copy of the voxels; free its data. */
+static void *make_block(const engine *e, tk_kind kind, const void *whole, const tk_box *box, const tk_box *core,
+                        tk_block *block) {
+    *block = (tk_block){.kind = kind, .image = tk_box_of_size(e->size), .box = *box, .core = *core};
+    void *data = malloc((size_t)tk_box_count(box) * element_of(kind)); /* to the byte, for the sanitizer */
+    assert_non_null(data);
+    void *from;
+    memcpy(&from, &whole, sizeof from);
+    if (whole) copy_box(e->size, box, element_of(kind), from, data, false);
+    set_view(block, data);
+    return data;
+}
+
+static int64_t tiles_of(const engine *e, int64_t grid[3]) {
+    for (int a = 0; a < 3; a++) grid[a] = (e->size[a] + e->tile[a] - 1) / e->tile[a];
+    return grid[0] * grid[1] * grid[2];
+}
+
+static tk_box tile_at(const engine *e, int64_t n) {
+    int64_t grid[3];
+    const int64_t tiles = tiles_of(e, grid), i = e->backwards ? tiles - 1 - n : n;
+    const int64_t at[3] = {i / (grid[1] * grid[2]), i / grid[2] % grid[1], i % grid[2]};
+    tk_box tile, image = tk_box_of_size(e->size);
+    for (int a = 0; a < 3; a++) {
+        tile.lo[a] = at[a] * e->tile[a];
+        tile.hi[a] = tile.lo[a] + e->tile[a];
+    }
+    return tk_box_intersect(&tile, &image);
+}
+
+static tk_work work_for(const engine *e, const tk_box *box) {
+    const int64_t size[3] = {tk_box_size(box, 0), tk_box_size(box, 1), tk_box_size(box, 2)};
+    const tk_need need = e->step->bytes ? e->step->bytes(e->state, size) : (tk_need){0, 0};
+    return work_with(e->threads, tk_isa_detect(), need.scratch);
+}
+
+static tk_status survey_tile(engine *e, int round, const tk_box *tile, tk_bytes *partial) {
+    tk_block block[2];
+    void *data[2] = {make_block(e, e->step->input, e->input[0], tile, tile, &block[0]), NULL};
+    if (e->inputs > 1) data[1] = make_block(e, TK_KIND_IMAGE, e->input[1], tile, tile, &block[1]);
+    const tk_block *const in[2] = {&block[0], &block[1]};
+    tk_work work = work_for(e, tile);
+    const tk_status status = e->step->survey(e->state, round, in, &work, partial);
+    assert_int_equal(work.scratch.used, 0);
+    tk_scratch_release(&work.scratch);
+    free(data[0]);
+    free(data[1]);
+    return status;
+}
+
+/* Surveys all tiles of a round. */
+static tk_status survey_all(engine *e, int round, tk_bytes *combined) {
+    int64_t grid[3];
+    const int64_t tiles = tiles_of(e, grid);
+    for (int64_t n = 0; n < tiles; n++) {
+        const tk_box tile = tile_at(e, n);
+        tk_bytes partial = {0};
+        TK_TRY(survey_tile(e, round, &tile, n ? &partial : combined));
+        if (n) TK_TRY(e->step->combine(e->state, round, combined, &partial));
+        tk_bytes_free(&partial);
+    }
+    return TK_OK;
+}
+
+/* All rounds; the combined partials of the last are left in *combined. */
+static tk_status decide(engine *e, tk_bytes *combined) {
+    const int least = e->step->rounds ? e->step->rounds(e->state) : e->step->agree != NULL;
+    bool more = least > 0;
+    for (int round = 0; more || round < least; round++) {
+        tk_bytes decision = {0};
+        tk_work work = {e->threads, tk_isa_detect(), {0}};
+        more = false;
+        combined->size = 0;
+        TK_TRY(survey_all(e, round, combined));
+        const tk_status status = e->step->agree(e->state, round, combined, &decision, &more, &e->facts, &e->error);
+        if (status == TK_OK) assert_int_equal(e->step->adopt(e->state, round, &decision, &work, &e->error), TK_OK);
+        tk_bytes_free(&decision);
+        TK_TRY(status);
+    }
+    return TK_OK;
+}
+
+static void apply_tile(engine *e, const tk_box *tile, void *out) {
+    int64_t halo[3] = {0, 0, 0};
+    if (e->step->halo) e->step->halo(e->state, halo);
+    const tk_box image = tk_box_of_size(e->size), box = tk_box_grow(tile, halo, &image);
+    tk_block from, to;
+    void *in_data = make_block(e, e->step->input, e->input[0], &box, tile, &from);
+    void *out_data = make_block(e, e->step->output, NULL, tile, tile, &to);
+    const tk_block *const in[1] = {&from};
+    tk_work work = work_for(e, &box);
+    assert_int_equal(e->step->apply(e->state, in, &to, &work), TK_OK);
+    assert_int_equal(work.scratch.used, 0);
+    copy_box(e->size, tile, element_of(e->step->output), out, out_data, true);
+    tk_scratch_release(&work.scratch);
+    free(in_data);
+    free(out_data);
+}
+
+/* Parameters from a workflow's text, "{sigma: 2 px}". */
+static tk_params *params_from(const tk_step *step, const char *text, tk_document *document) {
+    tk_params *params = NULL;
+    tk_error error = TK_ERROR_NONE;
+    assert_int_equal(tk_document_parse("test", text, document, &error), TK_OK);
+    assert_int_equal(tk_params_make(step->name, step->params, "test", &params, &error), TK_OK);
+    for (int i = 0; i < document->root.count; i++)
+        assert_int_equal(
+            tk_params_set(params, document->root.keys[i].text, &document->root.items[i], "test", "", &error), TK_OK);
+    return params;
+}
+
+/* What one run gives: voxels, or the columns of a table one behind the other. */
+typedef struct outcome {
+    tk_status status;
+    void *data;
+    size_t size;
+    int64_t rows;
+    tk_error error;
+} outcome;
+
+static void append_columns(const tk_table *table, outcome *result) {
+    tk_bytes bytes = {0};
+    for (int c = 0; c < table->columns; c++) {
+        const tk_column *column = &table->column[c];
+        const size_t size = (size_t)table->rows * tk_dtype_size(column->type);
+        assert_int_equal(tk_bytes_append(&bytes, column->data, size), TK_OK);
+    }
+    result->data = bytes.data;
+    result->size = bytes.size;
+    result->rows = table->rows;
+}
+
+static void produce(engine *e, const tk_bytes *combined, outcome *result) {
+    if (e->step->tabulate) {
+        tk_table table = {0};
+        assert_int_equal(e->step->tabulate(e->state, combined, &table, &e->error), TK_OK);
+        append_columns(&table, result);
+        tk_table_free(&table);
+        return;
+    }
+    int64_t grid[3];
+    const int64_t tiles = tiles_of(e, grid);
+    result->size = (size_t)count_of(e->size) * element_of(e->step->output);
+    result->data = must_allocate((int64_t)result->size, 1);
+    for (int64_t n = 0; n < tiles; n++) {
+        const tk_box tile = tile_at(e, n);
+        apply_tile(e, &tile, result->data);
+    }
+}
+
+/* A step, its parameters and its images. */
+typedef struct task {
+    const char *step, *params;
+    int64_t size[3];
+    const void *input[2];
+} task;
+
+static outcome run_step(const task *t, const int64_t tile[3], bool backwards, int threads) {
+    engine e = {.step = tk_step_find(t->step),
+                .size = {t->size[0], t->size[1], t->size[2]},
+                .tile = {tile[0], tile[1], tile[2]},
+                .backwards = backwards,
+                .threads = threads,
+                .inputs = t->input[1] ? 2 : 1,
+                .input = {t->input[0], t->input[1]},
+                .facts = {json_object()}};
+    tk_document document;
+    outcome result = {0};
+    tk_bytes combined = {0};
+    assert_non_null(e.step);
+    tk_params *params = params_from(e.step, t->params, &document);
+    const tk_binding binding = {params, {{t->size[0], t->size[1], t->size[2]}, {0.5, 0.25, 0.1}}, e.inputs};
+    if (e.step->check) assert_int_equal(e.step->check(params, &e.error), TK_OK);
+    assert_int_equal(e.step->bind(&binding, &e.state, &e.error), TK_OK);
+    result.status = decide(&e, &combined);
+    if (result.status == TK_OK) produce(&e, &combined, &result);
+    result.error = e.error;
+    tk_bytes_free(&combined);
+    e.step->release(e.state);
+    tk_params_free(params);
+    tk_document_free(&document);
+    json_decref(e.facts.object);
+    return result;
+}
+
+/* Grids: whole, cubes, primes, slabs, and one voxel thick across each axis. */
+enum { GRIDS = 8 };
+static void tile_of_grid(const int64_t size[3], int grid, int64_t tile[3]) {
+    const int64_t tiles[GRIDS][3] = {{size[0], size[1], size[2]},
+                                     {4, 4, 4},
+                                     {3, 5, 11},
+                                     {2, size[1], size[2]},
+                                     {1, size[1], size[2]},
+                                     {size[0], 1, size[2]},
+                                     {size[0], size[1], 1},
+                                     {2, 3, 64}};
+    memcpy(tile, tiles[grid], sizeof tiles[grid]);
+}
+
+/* Runs a step over all grids and compares with the un-tiled run, which is left to the caller to free. */
+static outcome check_grids(const task *t) {
+    int64_t tile[3];
+    tile_of_grid(t->size, 0, tile);
+    const outcome whole = run_step(t, tile, false, 1);
+    for (int grid = 0; grid < GRIDS; grid++) {
+        tile_of_grid(t->size, grid, tile);
+        const outcome tiled = run_step(t, tile, grid % 2, grid % 4 == 1 ? 3 : 1);
+        if (tiled.status != whole.status || tiled.size != whole.size ||
+            (whole.size && memcmp(tiled.data, whole.data, whole.size) != 0))
+            fail_msg("%s %s: tiles of %dx%dx%d differ", t->step, t->params, (int)tile[0], (int)tile[1], (int)tile[2]);
+        free(tiled.data);
+    }
+    return whole;
+}
+
+static const int64_t sizes[][3] = {{9, 13, 37}, {1, 23, 70}, {6, 1, 66}, {1, 1, 1}};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+static task task_of(const char *step, const char *params, const int64_t size[3], const void *image) {
+    return (task){step, params, {size[0], size[1], size[2]}, {image, NULL}};
+}
+
+static void images_do_not_depend_on_tiles(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"gaussian", "{sigma: 1 px}"},   {"gaussian", "{sigma: [0.4 px, 2 px, 3.3 px]}"},
+        {"gaussian", "{sigma: 300 nm}"}, {"background", "{percentile: 60 %}"},
+        {"background", "{clip: false}"}, {"threshold", "{method: fixed, value: 0.3}"}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
+        for (int s = 0; s < SIZES; s++) {
+            float *image = random_image(sizes[s], c);
+            const task t = task_of(cases[c][0], cases[c][1], sizes[s], image);
+            const outcome whole = check_grids(&t);
+            assert_int_equal(whole.status, TK_OK);
+            free(whole.data);
+            free(image);
+        }
+}
+
+static void otsu_does_not_depend_on_tiles(void **state) {
+    (void)state;
+    for (int s = 0; s < SIZES; s++) {
+        float *image = random_image(sizes[s], 77);
+        for (int64_t i = 0; i < count_of(sizes[s]); i += 3) image[i] += 6;
+        const task t = task_of("threshold", "{bins: 500}", sizes[s], image);
+        const outcome whole = check_grids(&t);
+        assert_int_equal(whole.status, count_of(sizes[s]) > 1 ? TK_OK : TK_UNSOLVABLE);
+        if (whole.status == TK_OK) { /* it finds the third that was raised */
+            int64_t objects = 0;
+            for (int64_t i = 0; i < count_of(sizes[s]); i++) objects += ((const uint8_t *)whole.data)[i];
+            assert_true(llabs(objects - count_of(sizes[s]) / 3) < 8);
+        } else {
+            assert_non_null(strstr(whole.error.text, "method: fixed"));
+        }
+        free(whole.data);
+        free(image);
+    }
+}
+
+/* Tiled labels equal the un-tiled ones, which equal a flood fill's. */
+static void labels_do_not_depend_on_tiles(void **state) {
+    (void)state;
+    static const struct {
+        const char *params;
+        int connectivity;
+    } cases[] = {{"{connectivity: 6}", 6}, {"{connectivity: 18}", 18}, {"{}", 26}};
+    for (int kind = 0; kind < MASK_KINDS; kind++)
+        for (int s = 0; s < SIZES; s++)
+            for (int c = 0; c < 3; c++) {
+                uint8_t *mask = make_mask((mask_kind)kind, sizes[s], 31);
+                uint32_t *expected = must_allocate(count_of(sizes[s]), sizeof *expected);
+                ref_components(mask, sizes[s], cases[c].connectivity, expected);
+                const task t = task_of("label", cases[c].params, sizes[s], mask);
+                const outcome whole = check_grids(&t);
+                assert_int_equal(whole.status, TK_OK);
+                assert_memory_equal(whole.data, expected, whole.size);
+                free(whole.data);
+                free(mask);
+                free(expected);
+            }
+}
+
+static void tables_do_not_depend_on_tiles(void **state) {
+    (void)state;
+    for (int kind = 0; kind < MASK_KINDS; kind++)
+        for (int s = 0; s < SIZES; s++) {
+            uint8_t *mask = make_mask((mask_kind)kind, sizes[s], 32);
+            uint32_t *labels = must_allocate(count_of(sizes[s]), sizeof *labels);
+            const int64_t objects = ref_components(mask, sizes[s], 6, labels);
+            float *image = random_image(sizes[s], 33);
+            for (int with = 0; with < 2; with++) {
+                task t = task_of("measure", "{}", sizes[s], labels);
+                if (with) t.input[1] = image;
+                const outcome whole = check_grids(&t);
+                assert_int_equal(whole.status, TK_OK);
+                assert_int_equal(whole.rows, objects);
+                free(whole.data);
+            }
+            free(mask);
+            free(labels);
+            free(image);
+        }
+}
+
+/* The state of a step that has not decided anything must refuse what is not a decision. */
+static void damaged_decisions_are_errors(void **state) {
+    (void)state;
+    static const char *const names[] = {"background", "threshold", "label"};
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        const tk_step *step = tk_step_find(names[n]);
+        tk_document document;
+        tk_params *params = params_from(step, "{}", &document);
+        const tk_binding binding = {params, {{4, 4, 4}, {0}}, 1};
+        tk_bytes damaged = {0};
+        tk_error error = TK_ERROR_NONE;
+        bool more = false;
+        struct tk_facts facts = {json_object()};
+        void *s = NULL;
+        assert_int_equal(step->bind(&binding, &s, &error), TK_OK);
+        assert_int_equal(tk_bytes_append(&damaged, "\1\0\0\0\1\0\0\0\377\377\377\377\377\377\377\177", 13), TK_OK);
+        assert_int_equal(step->adopt(s, 0, &damaged, NULL, &error), TK_FAILED);
+        tk_bytes decision = {0};
+        assert_int_equal(step->agree(s, 0, &damaged, &decision, &more, &facts, &error), TK_FAILED);
+        tk_bytes_free(&decision);
+        tk_bytes_free(&damaged);
+        step->release(s);
+        tk_params_free(params);
+        tk_document_free(&document);
+        json_decref(facts.object);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(images_do_not_depend_on_tiles), cmocka_unit_test(otsu_does_not_depend_on_tiles),
+        cmocka_unit_test(labels_do_not_depend_on_tiles), cmocka_unit_test(tables_do_not_depend_on_tiles),
+        cmocka_unit_test(damaged_decisions_are_errors),
+    };
+    return cmocka_run_group_tests(tests, 0, 0);
+}
