@@ -115,6 +115,7 @@ static int64_t strip_rows(tk_dtype type, const int64_t size[3]) {
     return rows < 1 ? 1 : rows > size[1] ? size[1] : rows;
 }
 
+/* No predictor for floats: readers without an extra package do not know it. */
 static int set_fields(TIFF *tiff, tk_dtype type, const int64_t size[3]) {
     const bool is_float = type == TK_F32;
     return TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, (uint32_t)size[2]) &&
@@ -125,7 +126,7 @@ static int set_fields(TIFF *tiff, tk_dtype type, const int64_t size[3]) {
            TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISBLACK) &&
            TIFFSetField(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) &&
            TIFFSetField(tiff, TIFFTAG_COMPRESSION, COMPRESSION_ADOBE_DEFLATE) &&
-           TIFFSetField(tiff, TIFFTAG_PREDICTOR, is_float ? PREDICTOR_FLOATINGPOINT : PREDICTOR_HORIZONTAL) &&
+           TIFFSetField(tiff, TIFFTAG_PREDICTOR, is_float ? PREDICTOR_NONE : PREDICTOR_HORIZONTAL) &&
            TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, (uint32_t)strip_rows(type, size)) &&
            TIFFSetField(tiff, TIFFTAG_SOFTWARE, "tarkka");
 }
