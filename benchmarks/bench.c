@@ -86,35 +86,59 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static bench_time repeat(const bench *b, const bench_case *c) {
-    double seconds[MOST_REPEATS], spent = 0;
-    int count = 0;
-    while (count < MOST_REPEATS && (count < b->repeats || spent < least_seconds)) {
-        const double start = bench_now();
-        c->run(c->context);
-        seconds[count] = bench_now() - start;
-        spent += seconds[count++];
-    }
-    qsort(seconds, (size_t)count, sizeof *seconds, by_value);
-    return (bench_time){seconds[0], seconds[count / 2]};
+/* Fills seconds[case][repeat] in turn; how many repeats. */
+static int repeat(const bench *b, const bench_case *cases, int count, double seconds[][MOST_REPEATS]) {
+    double spent = 0;
+    int done = 0;
+    for (; done < MOST_REPEATS && (done < b->repeats || spent < least_seconds); done++)
+        for (int i = 0; i < count; i++) {
+            const double start = bench_now();
+            cases[i].run(cases[i].context);
+            seconds[i][done] = bench_now() - start;
+            spent += seconds[i][done];
+        }
+    return done;
 }
 
-bench_time bench_run(bench *b, const bench_case *c) {
+static bool warm_up(const bench_case *c) {
     c->run(c->context);
-    if (c->verify && !c->verify(c->context)) {
-        b->failed = true;
-        printf("%-44s %3d   FAILED: the result is wrong\n", c->name, c->threads);
-        json_array_append_new(b->results,
-                              json_pack("{s:s, s:i, s:b}", "name", c->name, "threads", c->threads, "failed", 1));
-        return (bench_time){0, 0};
-    }
-    const bench_time time = repeat(b, c);
+    return !c->verify || c->verify(c->context);
+}
+
+static void report(bench *b, const bench_case *c, bench_time time) {
     printf("%-44s %3d %12.3f %12.3f %9.1f %9.1f\n", c->name, c->threads, 1e3 * time.least, 1e3 * time.median,
            1e-9 * c->bytes / time.least, 1e-9 * c->flops / time.least);
     (void)fflush(stdout);
     json_array_append_new(b->results,
                           json_pack("{s:s, s:i, s:f, s:f, s:f, s:f}", "name", c->name, "threads", c->threads, "min_s",
                                     time.least, "median_s", time.median, "bytes", c->bytes, "flops", c->flops));
+}
+
+static void report_failure(bench *b, const bench_case *c) {
+    b->failed = true;
+    printf("%-44s %3d   FAILED: the result is wrong\n", c->name, c->threads);
+    json_array_append_new(b->results,
+                          json_pack("{s:s, s:i, s:b}", "name", c->name, "threads", c->threads, "failed", 1));
+}
+
+void bench_run_together(bench *b, const bench_case *cases, int count, bench_time *times) {
+    double seconds[BENCH_TOGETHER][MOST_REPEATS];
+    bool good[BENCH_TOGETHER];
+    for (int i = 0; i < count; i++) good[i] = warm_up(&cases[i]);
+    const int repeats = repeat(b, cases, count, seconds);
+    for (int i = 0; i < count; i++) {
+        qsort(seconds[i], (size_t)repeats, sizeof(double), by_value);
+        times[i] = good[i] ? (bench_time){seconds[i][0], seconds[i][repeats / 2]} : (bench_time){0, 0};
+        if (good[i])
+            report(b, &cases[i], times[i]);
+        else
+            report_failure(b, &cases[i]);
+    }
+}
+
+bench_time bench_run(bench *b, const bench_case *c) {
+    bench_time time;
+    bench_run_together(b, c, 1, &time);
     return time;
 }
 

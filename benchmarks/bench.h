@@ -36,6 +36,11 @@ void bench_begin(bench *b, const char *name, int argc, char **argv);
 /* Times a case, prints its line and adds it to the results. */
 bench_time bench_run(bench *b, const bench_case *c);
 
+/* The same for up to BENCH_TOGETHER cases whose times are to be compared: they are repeated in turn, so that whatever
+ * else the machine does falls on all of them alike. */
+enum { BENCH_TOGETHER = 8 };
+void bench_run_together(bench *b, const bench_case *cases, int count, bench_time *times);
+
 /* Adds a derived figure (a ratio, a fraction) to the results, and prints it. */
 void bench_figure(bench *b, const char *name, double value, const char *unit);
 

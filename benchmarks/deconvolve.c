@@ -55,12 +55,15 @@ static void make_deconvolver(scene *s, const int64_t psf_size[3]) {
     free(psf.data);
 }
 
-static void deconvolve(void *context) {
-    scene *s = context;
+static void deconvolve(scene *s, int iterations) {
+    s->options.iterations = iterations;
     const tk_box all = tk_box_of_size(s->image.size);
     if (tk_deconvolve(&s->deconvolver, tk_read_f32(s->image), &all, s->out, &s->options, &s->work) != TK_OK)
         fail("deconvolve: failed");
 }
+
+static void run_short(void *context) { deconvolve(context, SHORT); }
+static void run_long(void *context) { deconvolve(context, LONG); }
 
 /* Light is kept, and nothing is below zero or NaN. */
 static bool verify_flux(void *context) {
@@ -103,11 +106,10 @@ static bool verify_four(void *context) {
     return good;
 }
 
-static double time_four(bench *b, const tk_fft *fft, int threads) {
+static four make_four(const tk_fft *fft, int threads) {
     const int size[3] = {(int)fft->size[0], (int)fft->size[1], (int)fft->size[2]};
-    const int64_t row = 2 * fft->spectrum;
-    const double voxels = (double)size[0] * size[1] * size[2];
-    four f = {.data = bench_memory((size_t)(fft->size[0] * fft->size[1] * row) * sizeof(float)), .row = row};
+    const size_t bytes = (size_t)(fft->size[0] * fft->size[1] * 2 * fft->spectrum) * sizeof(float);
+    four f = {.data = bench_memory(bytes), .row = 2 * fft->spectrum};
     fftwf_plan_with_nthreads(threads);
     fftwf_set_timelimit(20);
     f.forward = fftwf_plan_dft_r2c_3d(size[0], size[1], size[2], f.data, (fftwf_complex *)f.data, FFTW_MEASURE);
@@ -115,13 +117,14 @@ static double time_four(bench *b, const tk_fft *fft, int threads) {
     fftwf_set_timelimit(FFTW_NO_TIMELIMIT);
     fftwf_plan_with_nthreads(1);
     if (!f.forward || !f.inverse) fail("fftw: no plan");
-    memset(f.data, 0, (size_t)(fft->size[0] * fft->size[1] * row) * sizeof(float));
-    const bench_time time = bench_run(b, &(bench_case){"four FFTW transforms (2 r2c, 2 c2r)", threads, run_four,
-                                                       verify_four, &f, 0, 4 * 2.5 * voxels * log2(voxels)});
-    fftwf_destroy_plan(f.forward);
-    fftwf_destroy_plan(f.inverse);
-    free(f.data);
-    return time.least;
+    memset(f.data, 0, bytes);
+    return f;
+}
+
+static void free_four(four *f) {
+    fftwf_destroy_plan(f->forward);
+    fftwf_destroy_plan(f->inverse);
+    free(f->data);
 }
 
 /* --- An iteration ------------------------------------------------------------------------------------------------ */
@@ -140,16 +143,6 @@ static void run_triad(void *context) {
     for (int64_t i = 0; i < t->count; i++) a[i] = b[i] + 3.0F * c[i];
 }
 
-static double bytes_per_second(bench *b, int threads) {
-    const int64_t count = 40000000;
-    const size_t bytes = (size_t)count * sizeof(float);
-    triad t = {bench_memory(bytes), bench_memory(bytes), bench_memory(bytes), count, threads};
-    const bench_time time =
-        bench_run(b, &(bench_case){"stream triad (float)", threads, run_triad, NULL, &t, 3.0 * (double)bytes, 0});
-    free(t.a), free(t.b), free(t.c);
-    return 3.0 * (double)bytes / time.least;
-}
-
 /* Memory that the four sweeps must move, for a padded volume of `volume` bytes of which `part` has data. */
 static double iteration_bytes(const tk_fft *fft, double part) {
     const double volume = 4.0 * (double)tk_fft_volume_count(fft), filter = 4.0 * (double)tk_fft_filter_count(fft);
@@ -159,34 +152,43 @@ static double iteration_bytes(const tk_fft *fft, double part) {
     return columns + compare + update;
 }
 
+static void measure_threads(bench *b, const char *name, scene *s, int threads) {
+    const tk_fft *fft = &s->deconvolver.fft;
+    const double voxels = (double)fft->size[0] * (double)fft->size[1] * (double)fft->size[2];
+    const size_t bytes = 40000000 * sizeof(float);
+    four f = make_four(fft, threads);
+    triad t = {bench_memory(bytes), bench_memory(bytes), bench_memory(bytes), 40000000, threads};
+    s->work.threads = threads;
+    const bench_case cases[] = {
+        {"four FFTW transforms (2 r2c, 2 c2r)", threads, run_four, verify_four, &f, 0, 10 * voxels * log2(voxels)},
+        {"one iteration, with set-up", threads, run_short, verify_flux, s, 0, 0},
+        {"four iterations, with set-up", threads, run_long, verify_flux, s, 0, 0},
+        {"stream triad (float)", threads, run_triad, NULL, &t, 3.0 * (double)bytes, 0}};
+    bench_time times[4];
+    bench_run_together(b, cases, 4, times);
+    const double iteration = (times[2].least - times[1].least) / (LONG - SHORT);
+    const double moved = iteration_bytes(fft, (double)s->image.size[0] / (double)fft->size[0]);
+    char text[120];
+    (void)snprintf(text, sizeof text, "%s: iteration, %d threads", name, threads);
+    bench_figure(b, text, 1e3 * iteration, "ms");
+    bench_figure(b, "  over four FFTW transforms", iteration / times[0].least, "");
+    bench_figure(b, "  fraction of stream triad", moved / iteration * times[3].least / (3.0 * (double)bytes), "");
+    free(t.a), free(t.b), free(t.c);
+    free_four(&f);
+}
+
 static void measure_block(bench *b, const char *name, const int64_t size[3], const int64_t psf[3]) {
     const size_t bytes = (size_t)(size[0] * size[1] * size[2]) * sizeof(float);
     scene s = {.image = tk_dense_f32(bench_memory(bytes), size),
                .out = tk_dense_f32(bench_memory(bytes), size),
                .options = {TK_DECONVOLVE_SHB, SHORT, 0, 1.5, 30},
                .work = {.isa = tk_isa_detect()}};
-    char text[120];
     fill_image(s.image);
     make_deconvolver(&s, psf);
     const tk_fft *fft = &s.deconvolver.fft;
-    const double part = (double)size[0] / (double)fft->size[0], moved = iteration_bytes(fft, part);
     printf("%s: padded %lldx%lldx%lld, %.3g GB\n", name, (long long)fft->size[0], (long long)fft->size[1],
            (long long)fft->size[2], 1e-9 * (double)(tk_deconvolve_scratch(fft) + tk_deconvolver_bytes(fft)));
-    for (int threads = 1; threads <= bench_cpus() && threads <= 2; threads++) {
-        s.work.threads = threads;
-        const double transforms = time_four(b, fft, threads), stream = bytes_per_second(b, threads);
-        s.options.iterations = SHORT;
-        const bench_time one =
-            bench_run(b, &(bench_case){"one iteration, with set-up", threads, deconvolve, verify_flux, &s, 0, 0});
-        s.options.iterations = LONG;
-        const bench_time more =
-            bench_run(b, &(bench_case){"four iterations, with set-up", threads, deconvolve, verify_flux, &s, 0, 0});
-        const double iteration = (more.least - one.least) / (LONG - SHORT);
-        (void)snprintf(text, sizeof text, "%s: iteration, %d threads", name, threads);
-        bench_figure(b, text, 1e3 * iteration, "ms");
-        bench_figure(b, "  over four FFTW transforms", iteration / transforms, "");
-        bench_figure(b, "  fraction of stream triad", moved / iteration / stream, "");
-    }
+    for (int threads = 1; threads <= bench_cpus() && threads <= 2; threads++) measure_threads(b, name, &s, threads);
     tk_scratch_release(&s.work.scratch);
     tk_deconvolver_free(&s.deconvolver);
     free(s.image.data), free(s.out.data);
