@@ -127,6 +127,68 @@ static void lying_headers_are_refused_at_once(void **state) {
     free(data);
 }
 
+/* Element `index` of the array of offsets or byte counts of a page, whichever of SHORT or LONG it is made of, set to
+ * `value`. */
+static void set_element(unsigned char *data, int page, unsigned tag, unsigned index, uint32_t value) {
+    const size_t entry = find_value(data, page, tag) - 8;
+    const size_t width = data[entry + 2] == TIFF_SHORT ? 2 : 4;
+    uint32_t array;
+    memcpy(&array, data + entry + 8, 4);
+    memcpy(data + array + index * width, &value, width);
+}
+
+/* Strips that begin or end beyond the file (libtiff then estimates their lengths), are missing, or are shorter than
+ * their rows. */
+static void lying_strips_are_refused_at_once(void **state) {
+    (void)state;
+    static const struct {
+        unsigned tag;
+        uint32_t value;
+        const char *says;
+    } lies[] = {
+        {TIFFTAG_STRIPOFFSETS, 0xfff0, "truncated"},
+        {TIFFTAG_STRIPBYTECOUNTS, 0xfff0, "larger than its data"},
+        {TIFFTAG_STRIPOFFSETS, 0, "lacks some of its strips"},
+        {TIFFTAG_STRIPBYTECOUNTS, 0, "lacks some of its strips"},
+        {TIFFTAG_STRIPBYTECOUNTS, 419, "larger than its data"},
+    };
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        size_t size;
+        bool opened;
+        tk_error error;
+        write_stack("whole.tif", COMPRESSION_NONE);
+        unsigned char *data = file_bytes("whole.tif", &size);
+        set_element(data, 2, lies[i].tag, 1, lies[i].value);
+        write_bytes("lie.tif", data, size);
+        free(data);
+        if (try_file("lie.tif", &opened, &error) != TK_UNREADABLE) fail_msg("lie %zu is believed", i);
+        assert_false(opened);
+        assert_non_null(strstr(error.text, "page 2 "));
+        if (!strstr(error.text, lies[i].says)) fail_msg("lie %zu: %s", i, error.text);
+    }
+}
+
+/* A few bytes of deflate that claim to be a page of many gigabytes. */
+static void bombs_are_refused_at_once(void **state) {
+    (void)state;
+    size_t size;
+    bool opened;
+    tk_error error;
+    const uint32_t side = 65500;
+    write_stack("whole.tif", COMPRESSION_ADOBE_DEFLATE);
+    unsigned char *data = file_bytes("whole.tif", &size);
+    for (int page = 0; page < PAGES; page++) {
+        memcpy(data + find_value(data, page, TIFFTAG_IMAGEWIDTH), &side, 4);
+        memcpy(data + find_value(data, page, TIFFTAG_ROWSPERSTRIP), &side, 4);
+    }
+    for (int page = 0; page < PAGES; page++)
+        for (unsigned strip = 0; strip < 3; strip++) set_element(data, page, TIFFTAG_STRIPBYTECOUNTS, strip, 100);
+    write_bytes("bomb.tif", data, size);
+    free(data);
+    assert_int_equal(try_file("bomb.tif", &opened, &error), TK_UNREADABLE);
+    assert_false(opened);
+}
+
 /* The last directory points to the first one, and one to itself. */
 static void cyclic_directories_are_refused(void **state) {
     (void)state;
@@ -197,6 +259,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(truncated_files_are_refused_at_once),
         cmocka_unit_test(lying_headers_are_refused_at_once),
+        cmocka_unit_test(lying_strips_are_refused_at_once),
+        cmocka_unit_test(bombs_are_refused_at_once),
         cmocka_unit_test(cyclic_directories_are_refused),
         cmocka_unit_test(damaged_strips_are_told_with_their_page),
         cmocka_unit_test(random_damage_never_crashes),

@@ -258,6 +258,25 @@ static void what_is_written_comes_back(void **state) {
     assert_int_equal(tk_ome_tiff_write("nowhere/x.tif", TK_U8, stack_size, "", voxel, "x", &error), TK_UNWRITABLE);
 }
 
+/* Planes larger than what is converted at a time: read in strips of rows, and nothing is lost between them. */
+static void large_images_are_read_in_pieces(void **state) {
+    (void)state;
+    const int64_t size[3] = {2, 2300, 2000}, count = size[0] * size[1] * size[2];
+    const double voxel[3] = {0};
+    uint32_t *stack = malloc((size_t)count * sizeof *stack), *labels = calloc((size_t)count, sizeof *labels);
+    for (int64_t i = 0; i < count; i++) stack[i] = (uint32_t)i * 3;
+    tk_error error = TK_ERROR_NONE;
+    tk_image *image;
+    assert_done(tk_ome_tiff_write("large.ome.tif", TK_U32, size, stack, voxel, "large", &error), &error);
+    assert_done(tk_image_open("large.ome.tif", NULL, &image, &error), &error);
+    const tk_box all = tk_box_of_size(size);
+    assert_done(tk_image_read_labels(image, 0, 0, &all, tk_dense_u32(labels, size), &error), &error);
+    assert_memory_equal(labels, stack, (size_t)count * sizeof *stack);
+    tk_image_close(image);
+    free(labels);
+    free(stack);
+}
+
 /* Wrong requests and things that are no image. */
 static void mistakes_are_told(void **state) {
     (void)state;
@@ -318,6 +337,7 @@ int main(void) {
         cmocka_unit_test(labels_are_whole_numbers),
         cmocka_unit_test(conversion_keeps_24_bits_and_rounds_beyond),
         cmocka_unit_test(what_is_written_comes_back),
+        cmocka_unit_test(large_images_are_read_in_pieces),
         cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(a_colon_may_be_part_of_a_name),
     };
