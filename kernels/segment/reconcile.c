@@ -25,7 +25,6 @@ size_t tk_reconcile_scratch(int64_t components, int64_t runs) {
 /* Moves the cursor on to the runs of `row`; rows come in ascending order. */
 static void seek_row(const sweep *s, row_cursor *at, int64_t row) {
     int64_t i = at->end;
-    if (at->begin < at->end && s->run[at->begin].index / s->width >= row) i = at->begin;
     while (i < s->runs && s->run[i].index < row * s->width) i++;
     at->begin = i;
     while (i < s->runs && s->run[i].index < (row + 1) * s->width) i++;

@@ -1,5 +1,6 @@
 /* Steps of segmentation, tiled and un-tiled: the same bits for any grid and order of tiles. A miniature engine
  * of one rank drives the steps; each tile's blocks are copies of exactly what the step may see. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include "engine/params_read.h"
 #include "engine/step.h"
 #include "tests/reference/components.h"
+#include "tests/reference/measure.h"
 #include "tests/unit/test_volume_fixture.h"
 
 /* A run of one step. */
@@ -153,10 +155,11 @@ static tk_params *params_from(const tk_step *step, const char *text, tk_document
     tk_params *params = NULL;
     tk_error error = TK_ERROR_NONE;
     assert_int_equal(tk_document_parse("test", text, document, &error), TK_OK);
-    assert_int_equal(tk_params_make(step->name, step->params, "test", &params, &error), TK_OK);
+    assert_int_equal(tk_params_make(step->name, step->params, "test", &document->root, &params, &error), TK_OK);
     for (int i = 0; i < document->root.count; i++)
-        assert_int_equal(
-            tk_params_set(params, document->root.keys[i].text, &document->root.items[i], "test", "", &error), TK_OK);
+        assert_int_equal(tk_params_set(params, document->root.keys[i].text, &document->root.keys[i],
+                                       &document->root.items[i], "test", "", &error),
+                         TK_OK);
     return params;
 }
 
@@ -353,6 +356,100 @@ static void tables_do_not_depend_on_tiles(void **state) {
         }
 }
 
+static int by_value(const void *a, const void *b) {
+    const float x = *(const float *)a, y = *(const float *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* What is subtracted is the value that sorting finds at the percentile. */
+static void the_background_is_the_percentile(void **state) {
+    (void)state;
+    const int64_t *size = sizes[0], count = count_of(size);
+    float *image = random_image(size, 41), *sorted = random_image(size, 41);
+    qsort(sorted, (size_t)count, sizeof *sorted, by_value);
+    const float level = sorted[(count * 3 + 9) / 10 - 1];
+    for (int clip = 0; clip < 2; clip++) {
+        const char *params = clip ? "{percentile: 30 %}" : "{percentile: 30 %, clip: false}";
+        const task t = task_of("background", params, size, image);
+        const outcome whole = run_step(&t, size, false, 1);
+        assert_int_equal(whole.status, TK_OK);
+        for (int64_t i = 0; i < count; i++) {
+            const float expected = image[i] - level;
+            assert_true(((const float *)whole.data)[i] == (clip && expected < 0 ? 0 : expected));
+        }
+        free(whole.data);
+    }
+    free(image);
+    free(sorted);
+}
+
+/* The next column of a run's packed table as doubles. */
+static double *next_column(const outcome *result, tk_dtype type, size_t *at) {
+    double *values = must_allocate(result->rows, sizeof *values);
+    for (int64_t row = 0; row < result->rows; row++, *at += tk_dtype_size(type)) {
+        const unsigned char *from = (const unsigned char *)result->data + *at;
+        union {
+            uint32_t u32;
+            int64_t i64;
+            float f32;
+            double f64;
+        } v;
+        memcpy(&v, from, tk_dtype_size(type));
+        values[row] = type == TK_U32   ? (double)v.u32
+                      : type == TK_I64 ? (double)v.i64
+                      : type == TK_F32 ? (double)v.f32
+                                       : v.f64;
+    }
+    return values;
+}
+
+enum { COLUMNS = 19 };
+static const tk_dtype column_types[COLUMNS] = {TK_U32, TK_I64, TK_F64, TK_F64, TK_F64, TK_I64, TK_I64,
+                                               TK_I64, TK_I64, TK_I64, TK_I64, TK_F64, TK_F64, TK_F64,
+                                               TK_F64, TK_F32, TK_F32, TK_F64, TK_F64};
+
+/* Every column of one object; voxels are 0.5 x 0.25 x 0.1 um. */
+static void check_row(double *const column[COLUMNS], int64_t row, const ref_object *o) {
+    const double um[3] = {0.5, 0.25, 0.1};
+    const double expected[COLUMNS] = {
+        [0] = (double)(row + 1),         [1] = (double)o->count,          [11] = (double)o->count * 0.0125,
+        [15] = (double)o->intensity_min, [16] = (double)o->intensity_max, [17] = o->intensity_sum / (double)o->count,
+        [18] = o->intensity_sum};
+    for (int c = 0; c < COLUMNS; c++) {
+        double value = expected[c];
+        if (c >= 2 && c < 5) value = o->centroid[c - 2];
+        if (c >= 5 && c < 8) value = (double)o->lo[c - 5];
+        if (c >= 8 && c < 11) value = (double)o->hi[c - 8];
+        if (c >= 12 && c < 15) value = o->centroid[c - 12] * um[c - 12];
+        assert_true(fabs(column[c][row] - value) < 1e-9);
+    }
+}
+
+static void the_table_holds_what_the_reference_measures(void **state) {
+    (void)state;
+    const int64_t *size = sizes[0];
+    uint8_t *mask = make_mask(MASK_SPARSE, size, 51);
+    uint32_t *labels = must_allocate(count_of(size), sizeof *labels);
+    ref_components(mask, size, 26, labels);
+    float *image = random_image(size, 52);
+    task t = task_of("measure", "{}", size, labels);
+    t.input[1] = image;
+    const outcome whole = run_step(&t, size, false, 1);
+    double *column[COLUMNS];
+    size_t at = 0;
+    for (int c = 0; c < COLUMNS; c++) column[c] = next_column(&whole, column_types[c], &at);
+    assert_int_equal(at, whole.size);
+    for (int64_t row = 0; row < whole.rows; row++) {
+        const ref_object expected = ref_measure(labels, image, size, (uint32_t)(row + 1));
+        check_row(column, row, &expected);
+    }
+    for (int c = 0; c < COLUMNS; c++) free(column[c]);
+    free(whole.data);
+    free(mask);
+    free(labels);
+    free(image);
+}
+
 /* The state of a step that has not decided anything must refuse what is not a decision. */
 static void damaged_decisions_are_errors(void **state) {
     (void)state;
@@ -383,8 +480,12 @@ static void damaged_decisions_are_errors(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(images_do_not_depend_on_tiles), cmocka_unit_test(otsu_does_not_depend_on_tiles),
-        cmocka_unit_test(labels_do_not_depend_on_tiles), cmocka_unit_test(tables_do_not_depend_on_tiles),
+        cmocka_unit_test(images_do_not_depend_on_tiles),
+        cmocka_unit_test(otsu_does_not_depend_on_tiles),
+        cmocka_unit_test(labels_do_not_depend_on_tiles),
+        cmocka_unit_test(tables_do_not_depend_on_tiles),
+        cmocka_unit_test(the_background_is_the_percentile),
+        cmocka_unit_test(the_table_holds_what_the_reference_measures),
         cmocka_unit_test(damaged_decisions_are_errors),
     };
     return cmocka_run_group_tests(tests, 0, 0);
