@@ -18,22 +18,13 @@ struct tk_comm {
     int rank, size, local_size;
 };
 
-static int environment_number(const char *const names[], int fallback) {
-    for (int i = 0; names[i]; i++) {
+int tk_comm_launched_size(void) {
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *text = getenv(names[i]);
         if (text && *text) return atoi(text);
     }
-    return fallback;
-}
-
-int tk_comm_launched_size(void) {
-    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", NULL};
-    return environment_number(names, 1);
-}
-
-int tk_comm_launched_rank(void) {
-    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK", NULL};
-    return environment_number(names, 0);
+    return 1;
 }
 
 const char *tk_comm_library(void) {
@@ -88,6 +79,16 @@ void tk_comm_close(tk_comm *comm) {
     MPI_Comm_free(&comm->writer);
     MPI_Comm_free(&comm->world);
     free(comm);
+}
+
+void tk_comm_end(const char *message) {
+    int running = 0, rank = 0;
+    MPI_Initialized(&running);
+    if (!running && tk_comm_launched_size() > 1) running = MPI_Init(NULL, NULL) == MPI_SUCCESS;
+    if (running) MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (*message && rank == 0) fprintf(stderr, "tarkka: %s\n", message);
+    if (!running) return;
+    MPI_Barrier(MPI_COMM_WORLD);
     MPI_Finalize();
 }
 

@@ -16,8 +16,13 @@ typedef struct tk_comm tk_comm;
 /* Starts MPI and sets up the tile counter. Collective. Errors: TK_FAILED when MPI gives no thread support. */
 tk_status tk_comm_open(tk_comm **comm, tk_error *error);
 
-/* Ends MPI. Collective. */
+/* Frees the comm; MPI itself goes on until tk_comm_end. Collective. */
 void tk_comm_close(tk_comm *comm);
+
+/* The last call of the program: rank 0 prints the message (when there is one) to standard error, and no rank leaves
+ * before that is done, since a launcher ends all ranks as soon as one of them fails. Starts MPI for this when mpirun
+ * has started several ranks and it is not running yet; ends MPI. Collective. */
+void tk_comm_end(const char *message);
 
 /* This rank, 0 … size − 1. */
 int tk_comm_rank(const tk_comm *comm);
@@ -28,9 +33,8 @@ int tk_comm_size(const tk_comm *comm);
 /* How many ranks share this machine. */
 int tk_comm_local_size(const tk_comm *comm);
 
-/* How many ranks the launcher started, and which this is, without starting MPI (1 and 0 outside of mpirun and srun). */
+/* How many ranks mpirun started, without starting MPI; 1 without mpirun. */
 int tk_comm_launched_size(void);
-int tk_comm_launched_rank(void);
 
 /* The MPI library's name and version, one line. */
 const char *tk_comm_library(void);

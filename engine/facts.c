@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { LONGEST_TEXT = 80 }; /* longer ones are for the provenance alone */
+
 static tk_status set(tk_facts *facts, const char *name, json_t *value) {
     return json_object_set_new(facts->object, name, value) == 0 ? TK_OK : TK_NO_MEMORY;
 }
@@ -24,6 +26,7 @@ void tk_facts_line(const json_t *object, char *text, size_t room) {
     json_object_foreach((json_t *)(uintptr_t)object, name, value) {
         const size_t used = strlen(text);
         const char *comma = used ? ", " : "", *unit = json_string_value(json_object_get(value, "unit"));
+        if (json_is_string(value) && json_string_length(value) > LONGEST_TEXT) continue;
         if (json_is_string(value)) {
             snprintf(text + used, room - used, "%s%s %s", comma, name, json_string_value(value));
             continue;

@@ -69,6 +69,6 @@ int main(int argc, char **argv) {
     const tk_status status = dispatch(argc, argv, &error);
     if (fflush(stdout) != 0 && status == TK_OK)
         tk_fail_errno(&error, TK_UNWRITABLE, "standard output", "cannot be written");
-    if (*error.text && tk_comm_launched_rank() == 0) fprintf(stderr, "tarkka: %s\n", error.text);
+    tk_comm_end(error.text);
     return tk_status_exit_code(error.status);
 }

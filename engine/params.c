@@ -14,6 +14,7 @@
 
 struct tk_params {
     const char *step, *document;
+    int line, column; /* of the step */
     const tk_param *table;
     int count;
     tk_value *values; /* parallel to the table */
@@ -68,10 +69,10 @@ tk_status tk_params_fail(const tk_params *params, const char *name, tk_error *er
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     const tk_value *value = tk_params_get(params, name);
-    if (value->line == 0)
-        return tk_fail(error, TK_INVALID, "%s: %s.%s: %s", params->document, params->step, name, message);
-    return tk_fail(error, TK_INVALID, "%s:%d:%d: %s.%s: %s", params->document, value->line, value->column, params->step,
-                   name, message);
+    if (value->given && value->line == 0)
+        return tk_fail(error, TK_INVALID, "--set: %s.%s: %s", params->step, name, message);
+    return tk_fail(error, TK_INVALID, "%s:%d:%d: %s.%s: %s", params->document, value->line ? value->line : params->line,
+                   value->line ? value->column : params->column, params->step, name, message);
 }
 
 tk_status tk_params_voxels(const tk_params *params, const char *name, const double voxel_um[3], double voxels[3],
@@ -294,8 +295,8 @@ static tk_status set_default(tk_params *params, int i, tk_error *error) {
     return status;
 }
 
-tk_status tk_params_make(const char *step, const tk_param *table, const char *document, tk_params **params,
-                         tk_error *error) {
+tk_status tk_params_make(const char *step, const tk_param *table, const char *document, const tk_node *place,
+                         tk_params **params, tk_error *error) {
     int count = 0;
     while (table[count].type != TK_PARAM_NONE) count++;
     tk_params *made = calloc(1, sizeof *made);
@@ -306,6 +307,8 @@ tk_status tk_params_make(const char *step, const tk_param *table, const char *do
     }
     made->step = step;
     made->document = document;
+    made->line = place->line;
+    made->column = place->column;
     made->table = table;
     made->count = count;
     tk_status status = TK_OK;
@@ -344,8 +347,8 @@ static tk_status unknown_name(const tk_params *params, const char *name, const t
     return tk_node_fail(document, node, error, "%s has no parameter '%s' (see: tarkka steps)", params->step, name);
 }
 
-tk_status tk_params_set(tk_params *params, const char *name, const tk_node *node, const char *document,
-                        const char *folder, tk_error *error) {
+tk_status tk_params_set(tk_params *params, const char *name, const tk_node *key, const tk_node *node,
+                        const char *document, const char *folder, tk_error *error) {
     const int i = index_of(params, name);
     if (i >= 0) {
         const source s = {params, &params->table[i], node, document, folder, error};
@@ -353,15 +356,13 @@ tk_status tk_params_set(tk_params *params, const char *name, const tk_node *node
         params->values[i].given = true;
         return TK_OK;
     }
-    if (!is_group(params, name)) return unknown_name(params, name, node, document, error);
+    if (!is_group(params, name)) return unknown_name(params, name, key, document, error);
     if (node->type != TK_NODE_MAP)
         return tk_node_fail(document, node, error, "%s.%s: expected a map, as in %s: {…}", params->step, name, name);
     for (int k = 0; k < node->count; k++) {
         char full[128];
         snprintf(full, sizeof full, "%s.%s", name, node->keys[k].text);
-        const tk_node *blamed = index_of(params, full) >= 0 ? &node->items[k] : &node->keys[k];
-        if (blamed == &node->keys[k]) return unknown_name(params, full, blamed, document, error);
-        TK_TRY(tk_params_set(params, full, blamed, document, folder, error));
+        TK_TRY(tk_params_set(params, full, &node->keys[k], &node->items[k], document, folder, error));
     }
     return TK_OK;
 }

@@ -8,17 +8,18 @@
 #include "engine/params.h"
 
 /* Makes the parameters of a step from its table, all at their defaults. `step` (the step's name in the workflow),
- * `table` and `document` (what stands before :line:column) must outlive them. The caller frees them. */
-tk_status tk_params_make(const char *step, const tk_param *table, const char *document, tk_params **params,
-                         tk_error *error);
+ * `table` and `document` (what stands before :line:column) must outlive them; `place` is where the step stands, to be
+ * blamed for what is not given. The caller frees them. */
+tk_status tk_params_make(const char *step, const tk_param *table, const char *document, const tk_node *place,
+                         tk_params **params, tk_error *error);
 
 void tk_params_free(tk_params *params);
 
 /* Gives the parameter of that dotted name a value from a node; relative files are taken from `folder` ("" = here).
- * `document` stands in messages for where the node is from. Unknown names get the nearest known one.
- * Errors: TK_INVALID. */
-tk_status tk_params_set(tk_params *params, const char *name, const tk_node *node, const char *document,
-                        const char *folder, tk_error *error);
+ * `document` stands in messages for where the nodes are from; `key` is blamed for a wrong name, `node` for a wrong
+ * value. Unknown names get the nearest known one. Errors: TK_INVALID. */
+tk_status tk_params_set(tk_params *params, const char *name, const tk_node *key, const tk_node *node,
+                        const char *document, const char *folder, tk_error *error);
 
 /* Errors when a required parameter is missing; `step` is the node to blame. */
 tk_status tk_params_complete(const tk_params *params, const tk_node *step, tk_error *error);

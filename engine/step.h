@@ -85,8 +85,8 @@ typedef struct tk_step {
     const char *summary;  /* one line */
     const char *citation; /* the paper, or "" */
     bool exact;           /* the tiled result equals the un-tiled one bit for bit, whatever the tile grid */
-    const char *example; /* parameters of a small, quick use, as a workflow writes them: "{sigma: 1.5 px}"; for help,
-                            and for the tests and benchmarks that go over all steps */
+    const char *example;  /* parameters of a small, quick use, as a workflow writes them: "{sigma: 1.5 px}"; for help,
+                             and for the tests and benchmarks that go over all steps */
     tk_kind input, output;
     const tk_param *params; /* ends with TK_PARAM_END */
 

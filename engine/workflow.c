@@ -166,14 +166,13 @@ static tk_status connect(const reading *r, const tk_node *node, int i) {
     return TK_OK;
 }
 
-static tk_status read_params(const reading *r, const tk_node *map, int i) {
+static tk_status read_params(const reading *r, const tk_node *name, const tk_node *map, int i) {
     tk_workflow_step *step = &r->workflow->steps[i];
-    TK_TRY(tk_params_make(step->name, step->step->params, r->workflow->file, &step->params, r->error));
+    TK_TRY(tk_params_make(step->name, step->step->params, r->workflow->file, name, &step->params, r->error));
     for (int k = 0; map && k < map->count; k++) {
         const char *key = map->keys[k].text;
         if (!strcmp(key, "name") || !strcmp(key, "keep")) continue;
-        const tk_node *blamed = &map->items[k];
-        TK_TRY(tk_params_set(step->params, key, blamed, r->file, r->workflow->folder, r->error));
+        TK_TRY(tk_params_set(step->params, key, &map->keys[k], &map->items[k], r->file, r->workflow->folder, r->error));
     }
     return TK_OK;
 }
@@ -203,7 +202,7 @@ static tk_status read_step(const reading *r, const tk_node *node, int i) {
     r->workflow->count = i + 1;
     TK_TRY(name_step(r, name, map, i));
     TK_TRY(read_keep(r, map, step, &keep_given));
-    TK_TRY(read_params(r, map, i));
+    TK_TRY(read_params(r, name, map, i));
     if (!keep_given) step->keep = step->step->output == TK_KIND_LABELS || step->step->output == TK_KIND_TABLE;
     if (keep_given && !step->keep && step->step->output == TK_KIND_TABLE)
         return FAIL(r, tk_node_get(map, "keep"), "a table is always kept; leave the step out if you do not want it");
@@ -258,7 +257,8 @@ static tk_status apply_set(const reading *r, const char *set) {
         tk_status status =
             name ? tk_document_parse("--set", equals + 1, &document, r->error) : tk_fail_memory(r->error, "--set");
         document.root.line = 0;
-        if (status == TK_OK) status = tk_params_set(step->params, name, &document.root, "--set", "", r->error);
+        if (status == TK_OK)
+            status = tk_params_set(step->params, name, &document.root, &document.root, "--set", "", r->error);
         if (document.name) tk_document_free(&document);
         free(name);
         return status;

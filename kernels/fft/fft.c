@@ -18,6 +18,8 @@ static int64_t offset_plane(int64_t floats) {
     return beyond == 0 ? floats : floats + (PAGE_FLOATS - beyond) % PAGE_FLOATS;
 }
 
+const char *tk_fft_library(void) { return fftwf_version; }
+
 tk_status tk_fft_layout(const int64_t size[3], tk_fft *fft) {
     *fft = (tk_fft){.size = {size[0], size[1], size[2]}};
     for (int axis = 0; axis < 3; axis++)

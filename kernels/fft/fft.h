@@ -30,6 +30,9 @@ typedef struct tk_fft {
     fftwf_plan forward[3], inverse[3]; /* by axis: columns of length z, columns of length y, one row */
 } tk_fft;
 
+/* The FFT library's name and version: "fftw-3.3.10-sse2-avx". */
+const char *tk_fft_library(void);
+
 /* The layout for a padded size, without plans. Errors: TK_NO_MEMORY when the volume cannot be addressed or a size
  * does not fit FFTW's int. */
 tk_status tk_fft_layout(const int64_t size[3], tk_fft *fft);

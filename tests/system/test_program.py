@@ -46,7 +46,7 @@ class Program(SystemTest):
 class Result(SystemTest):
     def setUp(self):
         super().setUp()
-        self.ok("phantom", "nuclei", self.folder / "p", "--size", "24x60x70", "--objects", "10", "--voxel", "0.3x0.1x0.1")
+        self.ok("phantom", "nuclei", self.folder / "p", "--size", "24x60x70", "--objects", "7", "--voxel", "0.3x0.1x0.1")
         self.file = self.workflow(str(self.folder / "p.ome.tif"), [
             {"gaussian": {"sigma": "0.2 um"}}, "threshold", "label", {"measure": {"intensity": "input"}}])
         self.result = self.folder / "r.h5"
@@ -114,10 +114,10 @@ class Compare(SystemTest):
         image = (truth + rng.normal(0, 20, truth.shape)).astype(np.float32)
         for name, data in (("a", image), ("b", truth)):
             tifffile.imwrite(self.folder / f"{name}.tif", data)
-        found = json.loads(self.ok("compare", self.folder / "a.tif", self.folder / "b.tif", "--json").stdout)
+        found = json.loads(self.ok("compare", self.folder / "a.tif", self.folder / "b.tif", "--json").stdout)["metrics"]
         self.assertAlmostEqual(found["nrmse"], np.linalg.norm(image - truth.astype(float)) / np.linalg.norm(truth.astype(float)), 6)
         peak = truth.max()
-        self.assertAlmostEqual(found["psnr"], metrics.peak_signal_noise_ratio(truth, image, data_range=peak), 4)
+        self.assertAlmostEqual(found["psnr_db"], metrics.peak_signal_noise_ratio(truth, image, data_range=peak), 4)
         self.assertAlmostEqual(found["pearson"], np.corrcoef(image.ravel(), truth.ravel())[0, 1], 6)
         span = float(truth.max() - truth.min())
         expected = metrics.structural_similarity(truth.astype(float), image.astype(float), data_range=span)
@@ -130,7 +130,7 @@ class Compare(SystemTest):
         found_labels = np.roll(truth, 1, axis=2)
         for name, data in (("a", found_labels), ("b", truth)):
             tifffile.imwrite(self.folder / f"{name}.tif", data)
-        found = json.loads(self.ok("compare", self.folder / "a.tif", self.folder / "b.tif", "--labels", "--json").stdout)
+        found = json.loads(self.ok("compare", self.folder / "a.tif", self.folder / "b.tif", "--labels", "--json").stdout)["metrics"]
         error, _, _ = metrics.adapted_rand_error(truth, found_labels)
         self.assertAlmostEqual(found["adapted_rand_error"], error, 10)
         split, merge = metrics.variation_of_information(truth, found_labels)

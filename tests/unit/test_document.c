@@ -1,11 +1,12 @@
 /* YAML: what is accepted, and where each refusal says it is. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "engine/document.h"
 

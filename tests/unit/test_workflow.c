@@ -1,12 +1,13 @@
 /* Workflow files: defaults, connections, what is kept, and what every mistake is told. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "engine/workflow.h"
 
@@ -88,25 +89,24 @@ typedef struct mistake {
 
 static const mistake mistakes[] = {
     {HEAD "  - gausian: {sigma: 1 px}\n", "w.yaml:5:5: ", "did you mean 'gaussian'?"},
-    {HEAD "  - gaussian: {sigm: 1 px}\n", "w.yaml:5:22: ", "did you mean 'sigma'?"},
-    {HEAD "  - gaussian: {sigma: 3 s}\n", "w.yaml:5:22: ", "not a unit of length"},
-    {HEAD "  - gaussian: {sigma: 3}\n", "w.yaml:5:22: ", "has no unit"},
-    {HEAD "  - gaussian: {sigma: -3 px}\n", "w.yaml:5:22: ", "out of range"},
-    {HEAD "  - gaussian: {sigma: nan px}\n", "w.yaml:5:22: ", "is not a length"},
-    {HEAD "  - gaussian: {sigma: [1 px, 1 um, 1 px]}\n", "w.yaml:5:22: ", "do not mix"},
-    {HEAD "  - gaussian\n", "w.yaml:5:5: ", "needs the parameter 'sigma'"},
+    {HEAD "  - gaussian: {sigm: 1 px}\n", "w.yaml:5:16: ", "did you mean 'sigma'?"},
+    {HEAD "  - gaussian: {sigma: 3 s}\n", "w.yaml:5:23: ", "not a unit of length"},
+    {HEAD "  - gaussian: {sigma: 3}\n", "w.yaml:5:23: ", "has no unit"},
+    {HEAD "  - gaussian: {sigma: -3 px}\n", "w.yaml:5:23: ", "out of range"},
+    {HEAD "  - gaussian: {sigma: nan px}\n", "w.yaml:5:23: ", "is not a length"},
+    {HEAD "  - gaussian: {sigma: [1 px, 1 um, 1 px]}\n", "w.yaml:5:23: ", "do not mix"},
     {HEAD "  - threshold: {method: ozu}\n", "w.yaml:5:25: ", "did you mean 'otsu'?"},
-    {HEAD "  - threshold: {method: fixed}\n", "w.yaml:5:", "value"},
+    {HEAD "  - threshold: {method: fixed}\n", "w.yaml:5:25: ", "value"},
     {HEAD "  - label\n", "w.yaml:5:5: ", "works on mask, but the input gives image"},
     {HEAD "  - background\n  - background\n", "w.yaml:6:5: ", "two steps are called 'background'"},
-    {HEAD "  - background: {percentile: 50}\n", "w.yaml:5:31: ", "percentage"},
-    {HEAD "  - background: {percentile: 120 %}\n", "w.yaml:5:31: ", "out of range"},
+    {HEAD "  - background: {percentile: 50}\n", "w.yaml:5:30: ", "percentage"},
+    {HEAD "  - background: {percentile: 120 %}\n", "w.yaml:5:30: ", "out of range"},
     {HEAD "  - threshold\n  - label\n  - measure: {intensity: treshold}\n", "w.yaml:7:26: ", "no earlier step"},
     {HEAD "  - threshold\n  - label\n  - measure: {intensity: label}\n", "w.yaml:7:26: ", "makes labels, not an image"},
-    {HEAD "  - deconvolve: {iterations: 0, psf: {file: p.tif}}\n", "w.yaml:5:31: ", "out of range"},
-    {HEAD "  - deconvolve: {iterations: 1.5, psf: {file: p.tif}}\n", "w.yaml:5:31: ", "not a whole number"},
+    {HEAD "  - deconvolve: {iterations: 0, psf: {file: p.tif}}\n", "w.yaml:5:30: ", "out of range"},
+    {HEAD "  - deconvolve: {iterations: 1.5, psf: {file: p.tif}}\n", "w.yaml:5:30: ", "not a whole number"},
     {HEAD "  - deconvolve: {psf: {fil: p.tif}}\n", "w.yaml:5:24: ", "did you mean 'psf.file'?"},
-    {HEAD "  - deconvolve: {}\n", "w.yaml", "psf"},
+    {HEAD "  - deconvolve: {}\n", "w.yaml:5:5: ", "psf"},
     {HEAD "  - threshold: {keep: maybe}\n", "w.yaml:5:23: ", "true or false"},
     {"tarkka: 2\nsteps: [threshold]\n", "w.yaml:1:9: ", "format 1"},
     {"steps: [threshold]\n", "w.yaml:1:1: ", "tarkka: 1"},
@@ -130,7 +130,8 @@ static void mistakes_are_explained(void **state) {
 
 static void paths_start_at_the_workflow(void **state) {
     (void)state;
-    system("mkdir -p sub && printf 'tarkka: 1\\ninput: ../a.tif\\noutput: /abs/b.h5\\nsteps: [threshold]\\n' > sub/w.yaml");
+    system("mkdir -p sub && printf 'tarkka: 1\\ninput: ../a.tif\\noutput: /abs/b.h5\\nsteps: [threshold]\\n' > "
+           "sub/w.yaml");
     const tk_overrides overrides = {0};
     tk_workflow w;
     tk_error error = TK_ERROR_NONE;
@@ -142,10 +143,8 @@ static void paths_start_at_the_workflow(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_connected),
-        cmocka_unit_test(the_resolved_workflow_is_a_workflow),
-        cmocka_unit_test(the_command_line_overrides),
-        cmocka_unit_test(mistakes_are_explained),
+        cmocka_unit_test(values_are_connected),        cmocka_unit_test(the_resolved_workflow_is_a_workflow),
+        cmocka_unit_test(the_command_line_overrides),  cmocka_unit_test(mistakes_are_explained),
         cmocka_unit_test(paths_start_at_the_workflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,6 @@
  *
  * Whole-image knowledge: the start level, from the exact mean of all voxels, and the FFT plans, as FFTW's wisdom text,
  * measured by one rank and kept in the machine's cache, so that runs on this machine repeat each other's bytes. */
-#include <fftw3.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,7 +229,7 @@ static tk_status decide_start(const state *s, const tk_bytes *combined, double *
 
 /* Name in the cache: plans depend on FFTW's build, the CPU and the padded size. */
 static void wisdom_name(const tk_fft *fft, char *name, size_t size) {
-    (void)snprintf(name, size, "%s-%s-%" PRId64 "x%" PRId64 "x%" PRId64 ".wisdom", fftwf_version,
+    (void)snprintf(name, size, "%s-%s-%" PRId64 "x%" PRId64 "x%" PRId64 ".wisdom", tk_fft_library(),
                    tk_isa_text(tk_isa_detect()), fft->size[TK_Z], fft->size[TK_Y], fft->size[TK_X]);
 }
 
@@ -284,7 +283,9 @@ static tk_status agree(const void *opaque, int round, const tk_bytes *combined, 
     TK_TRY(tk_facts_number(facts, "start_level", start, ""));
     TK_TRY(note_size(facts, "padded_size", s->layout.size));
     TK_TRY(note_size(facts, "psf_size", s->psf.size));
-    return tk_facts_text(facts, "fft_plans", decision->size > sizeof start + 1 ? "measured" : "estimated");
+    TK_TRY(tk_facts_text(facts, "fft_library", tk_fft_library()));
+    TK_TRY(tk_facts_text(facts, "fft_plans", decision->size > sizeof start + 1 ? "measured" : "estimated"));
+    return tk_facts_text(facts, "fft_wisdom", (const char *)decision->data + sizeof start);
 }
 
 static tk_status adopt(void *opaque, int round, const tk_bytes *decision, tk_work *work, tk_error *error) {
