@@ -58,7 +58,8 @@ static void any_value_but_zero_is_object(void **state) {
     uint8_t *mask = make_mask(MASK_HALF, size, 8);
     int64_t count = 0, count_of_values = 0;
     uint32_t *ones = label(mask, size, 26, 1, tk_isa_detect(), &count);
-    for (int64_t i = 0; i < count_of(size); i++) mask[i] = mask[i] ? (uint8_t)(1 + i % 255) : (uint8_t)0;
+    for (int64_t i = 0; i < count_of(size); i++)
+        if (mask[i]) mask[i] = (uint8_t)(1 + i % 255);
     uint32_t *values = label(mask, size, 26, 1, tk_isa_detect(), &count_of_values);
     assert_int_equal(count, count_of_values);
     assert_memory_equal(ones, values, (size_t)count_of(size) * sizeof *ones);
