@@ -17,7 +17,7 @@ echo "== making a phantom with known truth"
 # Open MPI: as root it wants to be asked twice; ranks may use any core; shared memory is all they need here.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 echo "== running workflows/quickstart.yaml on $(nproc) ranks"
-mpirun -n "$(nproc)" --bind-to none "$tarkka" run workflows/quickstart.yaml \
+mpirun -n "$(nproc)" --bind-to none --oversubscribe "$tarkka" run workflows/quickstart.yaml \
     --input "$out/phantom.ome.tif" --output "$out/result.h5" --overwrite
 
 echo "== what it found, and the truth"
@@ -25,4 +25,4 @@ echo "== what it found, and the truth"
 "$tarkka" picture "$out/picture.png" --image "$out/phantom.ome.tif" --image "$out/result.h5:/images/deconvolve" \
     --labels "$out/result.h5:/labels/label" --overwrite
 echo
-echo "The result is $out/result.h5 (open it in Python with h5py, or in Fiji); a picture of it is $out/picture.png."
+echo "The result is $out/result.h5 (open it in Python with h5py); a picture of it is $out/picture.png."

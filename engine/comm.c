@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <mpi.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +16,11 @@ struct tk_comm {
     MPI_Comm writer; /* messages to rank 0's writer thread */
     MPI_Win window;  /* the tile counter, on rank 0 */
     int64_t *counter;
-    int rank, size, local_size;
+    int rank, size, local_size, sharers;
 };
 
 int tk_comm_launched_size(void) {
-    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *text = getenv(names[i]);
         if (text && *text) return atoi(text);
@@ -47,6 +48,23 @@ static tk_status open_window(tk_comm *comm, tk_error *error) {
     return TK_OK;
 }
 
+/* Who else is on this machine, and who of them may use the same processors. */
+static void find_neighbours(tk_comm *comm) {
+    MPI_Comm local;
+    MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &local);
+    MPI_Comm_size(local, &comm->local_size);
+    cpu_set_t mine;
+    CPU_ZERO(&mine);
+    (void)sched_getaffinity(0, sizeof mine, &mine); /* on failure all ranks look alike: they share */
+    comm->sharers = 0;
+    for (int rank = 0; rank < comm->local_size; rank++) {
+        cpu_set_t theirs = mine;
+        MPI_Bcast(&theirs, (int)sizeof theirs, MPI_BYTE, rank, local);
+        comm->sharers += CPU_EQUAL(&mine, &theirs) != 0;
+    }
+    MPI_Comm_free(&local);
+}
+
 tk_status tk_comm_open(tk_comm **comm, tk_error *error) {
     int provided = MPI_THREAD_SINGLE;
     MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
@@ -60,10 +78,15 @@ tk_status tk_comm_open(tk_comm **comm, tk_error *error) {
     MPI_Comm_dup(MPI_COMM_WORLD, &made->writer);
     MPI_Comm_rank(made->world, &made->rank);
     MPI_Comm_size(made->world, &made->size);
-    MPI_Comm local;
-    MPI_Comm_split_type(made->world, MPI_COMM_TYPE_SHARED, made->rank, MPI_INFO_NULL, &local);
-    MPI_Comm_size(local, &made->local_size);
-    MPI_Comm_free(&local);
+    if (made->size == 1 && tk_comm_launched_size() > 1) {
+        free(made);
+        return tk_fail(
+            error, TK_FAILED,
+            "%d ranks were started, but MPI (%s) knows of one: use this library's own mpirun, or srun with the "
+            "right --mpi",
+            tk_comm_launched_size(), tk_comm_library());
+    }
+    find_neighbours(made);
     const tk_status status = open_window(made, error);
     if (status != TK_OK) {
         free(made);
@@ -95,6 +118,7 @@ void tk_comm_end(const char *message) {
 int tk_comm_rank(const tk_comm *comm) { return comm->rank; }
 int tk_comm_size(const tk_comm *comm) { return comm->size; }
 int tk_comm_local_size(const tk_comm *comm) { return comm->local_size; }
+int tk_comm_sharers(const tk_comm *comm) { return comm->sharers; }
 
 tk_status tk_comm_agree(tk_comm *comm, tk_error *error) {
     int mine = error->status == TK_OK ? comm->size : comm->rank, first = 0;

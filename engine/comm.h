@@ -30,10 +30,14 @@ int tk_comm_rank(const tk_comm *comm);
 /* How many ranks there are. */
 int tk_comm_size(const tk_comm *comm);
 
-/* How many ranks share this machine. */
+/* How many ranks are on this machine. */
 int tk_comm_local_size(const tk_comm *comm);
 
-/* How many ranks mpirun started, without starting MPI; 1 without mpirun. */
+/* How many ranks, this one included, may use the very same processors of this machine: 1 when the launcher has bound
+ * each to its own. */
+int tk_comm_sharers(const tk_comm *comm);
+
+/* How many ranks mpirun or srun says it has started, without starting MPI; 1 without them. */
 int tk_comm_launched_size(void);
 
 /* The MPI library's name and version, one line. */

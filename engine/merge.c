@@ -65,7 +65,7 @@ static tk_status name_result(tk_run *run, tk_error *error) {
 static tk_status publish(tk_run *run, const char *provenance, tk_error *error) {
     char *file = tk_merge_provenance_file(run->job->workflow->output);
     if (!file) return tk_fail_memory(error, "the result");
-    tk_status status = tk_result_write_text(run->result, "/provenance/run", provenance, error);
+    tk_status status = tk_result_write_text(run->result, TK_PROVENANCE_PATH, provenance, error);
     if (status == TK_OK) status = tk_result_close(&run->result, error);
     if (status == TK_OK) status = write_text_file(file, provenance, error);
     if (status == TK_OK) status = name_result(run, error);

@@ -20,23 +20,50 @@
 
 int tk_run_threads(const tk_run_request *request, const tk_comm *comm) {
     if (request->threads > 0) return request->threads;
-    const int share = omp_get_num_procs() / tk_comm_local_size(comm);
+    const int share = omp_get_num_procs() / tk_comm_sharers(comm);
     return share > 1 ? share : 1;
 }
 
 /* --- Before ------------------------------------------------------------------------------------------------------- */
 
-/* Refuses to overwrite, and finds out now rather than at the end whether the result can be written. */
-static tk_status claim_output(tk_run *run, tk_error *error) {
+/* A result may not replace a file that it is made from. */
+static tk_status refuse_own_inputs(const tk_run *run, const struct stat *output, tk_error *error) {
+    const tk_workflow *w = run->job->workflow;
+    struct stat input;
+    char *image = tk_image_file(w->image);
+    const bool is_image =
+        image && stat(image, &input) == 0 && input.st_dev == output->st_dev && input.st_ino == output->st_ino;
+    free(image);
+    const bool is_workflow =
+        stat(w->file, &input) == 0 && input.st_dev == output->st_dev && input.st_ino == output->st_ino;
+    if (!is_image && !is_workflow) return TK_OK;
+    return tk_fail(error, TK_UNWRITABLE, "%s: is the %s itself; give another --output", w->output,
+                   is_image ? "input image" : "workflow");
+}
+
+static tk_status refuse_existing(const tk_run *run, tk_error *error) {
     const char *output = run->job->workflow->output;
     struct stat status;
     if (stat(output, &status) == 0) {
         if (S_ISDIR(status.st_mode)) return tk_fail(error, TK_UNWRITABLE, "%s: is a folder; name a file", output);
+        TK_TRY(refuse_own_inputs(run, &status, error));
         if (!run->request->overwrite)
             return tk_fail(error, TK_UNWRITABLE,
                            "%s: exists already; give --overwrite to replace it, or another --output", output);
     }
+    if (stat(run->part, &status) == 0 && !run->request->overwrite)
+        return tk_fail(error, TK_UNWRITABLE,
+                       "%s: another run is writing this result, or one was killed; wait for it, or give --overwrite to "
+                       "begin anew",
+                       run->part);
+    return TK_OK;
+}
+
+/* Refuses to overwrite, and finds out now rather than at the end whether the result can be written. */
+static tk_status claim_output(tk_run *run, tk_error *error) {
+    TK_TRY(refuse_existing(run, error));
     TK_TRY(tk_result_create(run->part, &run->result, error));
+    run->claimed = true;
     if (mkdir(run->folder, 0777) != 0 && errno != EEXIST)
         return tk_fail_errno(error, TK_UNWRITABLE, run->folder, "the folder for intermediate images cannot be made");
     return TK_OK;
@@ -208,7 +235,7 @@ static void close_stores(tk_run *run) {
     for (int value = 0; run->store && value <= run->plan->steps; value++)
         tk_rawstore_close(run->store[value], &ignored);
     tk_comm_barrier(run->comm);
-    if (tk_comm_rank(run->comm) != 0) return;
+    if (!run->claimed) return;
     for (int value = 1; value <= run->plan->steps; value++) {
         char *file = NULL;
         if (!run->plan->stored[value]) continue;

@@ -34,6 +34,7 @@ typedef struct tk_run {
     tk_writer *writer;
     tk_progress progress;
     char *part, *folder;   /* the unfinished result and the folder of the work store */
+    bool claimed;          /* rank 0: they are this run's own */
     json_t *decisions;     /* rank 0: per step, what was decided */
     json_t *outputs;       /* rank 0: per output, its path and checksum */
     tk_table *table;       /* rank 0, per step: tables made so far */
@@ -46,7 +47,8 @@ typedef struct tk_run {
 tk_status tk_run_workflow(const tk_job *job, const tk_plan *plan, const tk_run_request *request, tk_comm *comm,
                           tk_error *error);
 
-/* The OpenMP threads of each rank: as requested, else the processors this rank may use, shared by the ranks here. */
+/* The OpenMP threads of each rank: as requested, else the processors this rank may use, shared with the ranks that may
+ * use the same. */
 int tk_run_threads(const tk_run_request *request, const tk_comm *comm);
 
 #endif

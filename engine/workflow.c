@@ -118,9 +118,9 @@ static tk_status name_step(const reading *r, const tk_node *node, const tk_node 
     return copy(r, name, &w->steps[i].name);
 }
 
-static tk_status read_keep(const reading *r, const tk_node *map, tk_workflow_step *step, bool *given) {
+static tk_status read_keep(const reading *r, const tk_node *map, tk_workflow_step *step) {
     const tk_node *node = map ? tk_node_get(map, "keep") : NULL;
-    *given = node != NULL;
+    step->keep_given = node != NULL;
     if (!node) return TK_OK;
     step->keep = node->type == TK_NODE_SCALAR && !strcmp(node->text, "true");
     if (!step->keep && (node->type != TK_NODE_SCALAR || strcmp(node->text, "false") != 0))
@@ -195,26 +195,31 @@ static tk_status split_step(const reading *r, const tk_node *node, const tk_node
 static tk_status read_step(const reading *r, const tk_node *node, int i) {
     const tk_node *name = NULL, *map = NULL;
     tk_workflow_step *step = &r->workflow->steps[i];
-    bool keep_given = false;
     TK_TRY(split_step(r, node, &name, &map));
     step->step = tk_step_find(name->text);
     if (!step->step) return unknown_step(r, name, name->text);
     r->workflow->count = i + 1;
     TK_TRY(name_step(r, name, map, i));
-    TK_TRY(read_keep(r, map, step, &keep_given));
+    TK_TRY(read_keep(r, map, step));
     TK_TRY(read_params(r, name, map, i));
-    if (!keep_given) step->keep = step->step->output == TK_KIND_LABELS || step->step->output == TK_KIND_TABLE;
-    if (keep_given && !step->keep && step->step->output == TK_KIND_TABLE)
+    if (!step->keep_given) step->keep = step->step->output == TK_KIND_LABELS || step->step->output == TK_KIND_TABLE;
+    if (step->keep_given && !step->keep && step->step->output == TK_KIND_TABLE)
         return FAIL(r, tk_node_get(map, "keep"), "a table is always kept; leave the step out if you do not want it");
     return TK_OK;
 }
 
-/* By default the last image is kept; a step that ends the workflow always is. */
-static void keep_last(tk_workflow *w) {
-    int last = w->count - 1;
-    w->steps[last].keep = true;
-    while (last >= 0 && w->steps[last].step->output != TK_KIND_IMAGE) last--;
-    if (last >= 0) w->steps[last].keep = true;
+/* By default the last image is kept, and what the last step makes; a workflow that keeps nothing is a mistake. */
+static tk_status keep_last(const reading *r, const tk_node *list) {
+    tk_workflow *w = r->workflow;
+    int image = w->count - 1;
+    bool any = false;
+    while (image >= 0 && w->steps[image].step->output != TK_KIND_IMAGE) image--;
+    for (int i = 0; i < w->count; i++) {
+        tk_workflow_step *step = &w->steps[i];
+        if (!step->keep_given && (i == image || i == w->count - 1)) step->keep = true;
+        any = any || step->keep;
+    }
+    return any ? TK_OK : FAIL(r, list, "no step's outcome is kept; give one of them keep: true");
 }
 
 static tk_status read_steps(const reading *r, const tk_node *root) {
@@ -237,8 +242,7 @@ static tk_status complete_steps(const reading *r, const tk_node *root) {
         if (step->step->check) TK_TRY(step->step->check(step->params, r->error));
         TK_TRY(connect(r, name, i));
     }
-    keep_last(r->workflow);
-    return TK_OK;
+    return keep_last(r, list);
 }
 
 /* --- The whole file -------------------------------------------------------------------------------------------------

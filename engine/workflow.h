@@ -12,6 +12,7 @@ typedef struct tk_workflow_step {
     const tk_step *step;
     char *name;               /* results are called after it; owned */
     bool keep;                /* write its output to the result */
+    bool keep_given;          /* … because the workflow says so, or says not to */
     tk_params *params;        /* owned */
     int inputs;               /* how many values it reads */
     int input[TK_MAX_INPUTS]; /* which: [0] the value before it, then its image parameters in order of the table */

@@ -57,6 +57,10 @@ tk_status tk_result_close(tk_result **result, tk_error *error);
 /* Closes without caring for the contents, after an error; NULL is allowed. */
 void tk_result_abandon(tk_result *result);
 
+/* Reads a text that tk_result_write_text wrote; the caller frees it. *text is NULL when the file is no HDF5 file, holds
+ * no such text, or there is no memory for it. */
+void tk_result_read_text(const char *file, const char *path, char **text);
+
 /* --- Chunks (no HDF5 call; safe in any thread) ---------------------------------------------------------------------
  */
 

@@ -85,6 +85,20 @@ class BadInput(SystemTest):
         self.refused(1, "exists already", "--overwrite")
         self.assertEqual(self.output.read_text(), "precious")
 
+    def test_output_that_is_an_input(self):
+        before = self.image.read_bytes()
+        self.refused(1, "input image", output=self.image, options=("--overwrite",))
+        self.assertEqual(self.image.read_bytes(), before)
+
+    def test_a_result_that_another_run_is_writing(self):
+        part, store = self.folder / "result.h5.part", self.folder / "result.h5.work"
+        part.write_text("theirs")
+        store.mkdir()
+        (store / "gaussian.raw").write_text("theirs")
+        self.refused(1, "another run", "--overwrite")
+        self.assertEqual(part.read_text() + (store / "gaussian.raw").read_text(), "theirstheirs")
+        self.ok("run", self.folder / "w.yaml", "--output", self.output, "--overwrite")
+
     def test_unwritable_folder(self):
         locked = self.folder / "locked"
         locked.mkdir()

@@ -70,6 +70,12 @@ class Result(SystemTest):
         self.assertEqual(info["size_zyx"], [24, 60, 70])
         np.testing.assert_allclose(info["voxel_um_zyx"], [0.3, 0.1, 0.1])
 
+    def test_the_info_command_shows_a_whole_result(self):
+        text = self.ok("info", self.result).stdout
+        for path in ("/images/gaussian", "/labels/label", "/tables/measure"):
+            self.assertIn(path, text)
+        self.assertEqual(json.loads(self.ok("info", self.result, "--json").stdout)["tarkka_provenance"], 1)
+
     def test_provenance_is_true(self):
         beside = json.loads((self.folder / "r.provenance.json").read_text())
         with h5py.File(self.result) as f:

@@ -68,6 +68,18 @@ static void the_resolved_workflow_is_a_workflow(void **state) {
     tk_workflow_free(&again);
 }
 
+static void keeping_can_be_refused(void **state) {
+    (void)state;
+    tk_workflow w;
+    tk_error error;
+    assert_int_equal(read_text("tarkka: 1\nsteps:\n  - gaussian: {keep: false}\n  - threshold\n", NULL, &w, &error),
+                     TK_OK);
+    assert_true(!w.steps[0].keep && w.steps[1].keep); /* the last step's outcome is kept by default */
+    tk_workflow_free(&w);
+    assert_int_equal(read_text("tarkka: 1\nsteps:\n  - gaussian: {keep: false}\n", NULL, &w, &error), TK_INVALID);
+    assert_non_null(strstr(error.text, "w.yaml:3:3: no step's outcome is kept"));
+}
+
 static void the_command_line_overrides(void **state) {
     (void)state;
     static const char *const set[] = {"gaussian.sigma=0.5 um", "cells.connectivity=18", NULL};
@@ -143,9 +155,9 @@ static void paths_start_at_the_workflow(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_connected),        cmocka_unit_test(the_resolved_workflow_is_a_workflow),
-        cmocka_unit_test(the_command_line_overrides),  cmocka_unit_test(mistakes_are_explained),
-        cmocka_unit_test(paths_start_at_the_workflow),
+        cmocka_unit_test(values_are_connected),   cmocka_unit_test(the_resolved_workflow_is_a_workflow),
+        cmocka_unit_test(keeping_can_be_refused), cmocka_unit_test(the_command_line_overrides),
+        cmocka_unit_test(mistakes_are_explained), cmocka_unit_test(paths_start_at_the_workflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,7 +112,7 @@ static tk_status name_files(phantom_job *job, const char *output, tk_error *erro
             return tk_fail_memory(error, "the names of the files");
         }
         if (is_wanted(job, f) && !job->overwrite && access(job->file[f], F_OK) == 0)
-            return tk_fail(error, TK_USAGE, "%s exists (--overwrite replaces it)", job->file[f]);
+            return tk_fail(error, TK_UNWRITABLE, "%s: exists already; give --overwrite to replace it", job->file[f]);
     }
     return TK_OK;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io/png.h"
 #include "kernels/render/panel.h"
@@ -148,6 +149,9 @@ static tk_status run(const tk_arguments *arguments, tk_error *error) {
     int count = 0;
     while (count <= MOST_PANELS && tk_option_repeated(arguments, "image", count)) count++;
     if (count == 0) return tk_fail(error, TK_USAGE, "picture: an image is missing: --image FILE");
+    const char *output = tk_positional(arguments, 0);
+    if (!tk_option_value(arguments, "overwrite") && access(output, F_OK) == 0)
+        return tk_fail(error, TK_UNWRITABLE, "%s: exists already; give --overwrite to replace it", output);
     if (count > MOST_PANELS) return tk_fail(error, TK_USAGE, "picture: %d images at most", MOST_PANELS);
     tk_work work = tk_work_here();
     tk_status status = tk_work_reserve(&work, tk_percentile_scratch(), error);
@@ -166,6 +170,7 @@ static const tk_option options[] = {
     {"image", "FILE", "an image, or file.h5:/path/of/dataset; repeated: side by side"},
     {"labels", "FILE", "outline these objects on the last image"},
     {"scale", "N", "pixels along the edge of a voxel (default: panels about 512 pixels wide)"},
+    {"overwrite", NULL, "replace an existing picture"},
     {"gamma", "G", "grey level = brightness^(1/G) (default 1; 2 shows faint structures)"},
     TK_SOURCE_OPTIONS,
     TK_OPTION_END,
