@@ -60,12 +60,12 @@ static const char *text_of(const json_t *object, const char *key) {
 }
 
 static void print_result(const char *file, const json_t *provenance) {
-    const json_t *program = json_object_get(provenance, "program"), *outputs = json_object_get(provenance, "outputs");
+    const json_t *program = json_object_get(provenance, "program");
+    json_t *outputs = json_object_get(provenance, "outputs"), *output = NULL;
     size_t i = 0;
-    json_t *output = NULL;
     printf("%s\na result of tarkka %s (%s), finished %s\n", file, text_of(program, "version"),
            text_of(program, "commit"), text_of(provenance, "end"));
-    json_array_foreach((json_t *)(uintptr_t)outputs, i, output) {
+    json_array_foreach(outputs, i, output) {
         const json_t *rows = json_object_get(output, "rows");
         printf("%-7s %s:%s", text_of(output, "kind"), file, text_of(output, "path"));
         if (rows) printf("  (%lld rows)", (long long)json_integer_value(rows));

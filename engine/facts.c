@@ -19,11 +19,11 @@ tk_status tk_facts_text(tk_facts *facts, const char *name, const char *value) {
     return set(facts, name, json_string(value));
 }
 
-void tk_facts_line(const json_t *object, char *text, size_t room) {
+void tk_facts_line(json_t *object, char *text, size_t room) {
     const char *name = NULL;
     json_t *value = NULL;
     *text = 0;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+    json_object_foreach(object, name, value) {
         const size_t used = strlen(text);
         const char *comma = used ? ", " : "", *unit = json_string_value(json_object_get(value, "unit"));
         if (json_is_string(value) && json_string_length(value) > LONGEST_TEXT) continue;

@@ -11,6 +11,6 @@ struct tk_facts {
 };
 
 /* One line "name value unit, …" for the log; written into `text` of `room` bytes. */
-void tk_facts_line(const json_t *object, char *text, size_t room);
+void tk_facts_line(json_t *object, char *text, size_t room);
 
 #endif

@@ -200,13 +200,13 @@ static const char *next_choice(const char *choices, char word[64]) {
 }
 
 static tk_status unknown_choice(const source *s) {
-    char word[64], best[64] = "";
+    char word[64] = "", best[64] = "";
     const char *near = NULL;
     int distance = 0;
     for (const char *at = s->param->choices; (at = next_choice(at, word));) {
         const char *nearest = near ? best : NULL;
         tk_suggest(s->node->text, word, &nearest, &distance);
-        if (nearest == word) near = strcpy(best, word);
+        if (nearest == word) near = memcpy(best, word, sizeof best);
     }
     if (!tk_suggest_is_near(s->node->text, near, distance))
         return bad_value(s, "'%s' is not one of %s", s->node->text, s->param->choices);

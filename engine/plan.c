@@ -210,9 +210,10 @@ static tk_status refuse(const tk_job *job, tk_plan *plan, const tk_plan_request 
 }
 
 static tk_status choose_tile(const tk_job *job, const tk_plan_request *request, tk_plan *plan, tk_error *error) {
-    int64_t extents[3][CANDIDATES], best[3] = {0}, smallest[3] = {0};
+    int64_t extents[3][CANDIDATES], best[3] = {0}, smallest[3];
     int count[3];
     double least_cost = INFINITY, least_bytes = INFINITY;
+    memcpy(smallest, plan->size, sizeof smallest);
     for (int a = 0; a < 3; a++) count[a] = candidates(plan->size[a], extents[a]);
     for (int z = 0; z < count[0]; z++)
         for (int y = 0; y < count[1]; y++)

@@ -264,7 +264,7 @@ static void release(tk_run *run) {
 static tk_status begin(tk_run *run, tk_error *error) {
     const char *output = run->job->workflow->output;
     const size_t count = (size_t)run->plan->steps;
-    run->store = calloc(count + 1, sizeof *run->store);
+    run->store = calloc(count + 1, sizeof(tk_rawstore *));
     run->image = calloc(count, sizeof *run->image);
     run->table = calloc(count, sizeof *run->table);
     run->decisions = json_array();

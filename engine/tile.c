@@ -60,10 +60,11 @@ static tk_status check_finite(const passage *p, const tk_block *block) {
         if (!isfinite(data[i]) && i < first) first = i;
     if (first == count) return TK_OK;
     const int64_t row = tk_box_size(&block->box, 2), plane = row * tk_box_size(&block->box, 1);
+    const int64_t z = block->box.lo[0] + first / plane, y = block->box.lo[1] + first % plane / row;
+    const int64_t x = block->box.lo[2] + first % row;
     return tk_fail(p->error, TK_UNREADABLE,
                    "%s: the voxel at z %lld, y %lld, x %lld is %s; replace such voxels before the run",
-                   p->run->job->workflow->image, (long long)(block->box.lo[0] + first / plane),
-                   (long long)(block->box.lo[1] + first % plane / row), (long long)(block->box.lo[2] + first % row),
+                   p->run->job->workflow->image, (long long)z, (long long)y, (long long)x,
                    isnan(data[first]) ? "not a number (NaN)" : "infinite");
 }
 

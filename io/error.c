@@ -1,4 +1,4 @@
-/* Messages of errors. */
+/* Messages of errors. The names in parentheses are not taken for the macros that the analyser sees. */
 #include "io/error.h"
 
 #include <errno.h>
@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-tk_status tk_fail(tk_error *error, tk_status status, const char *format, ...) {
+tk_status(tk_fail)(tk_error *error, tk_status status, const char *format, ...) {
     if (error->status != TK_OK) return error->status;
     error->status = status;
     va_list arguments;
@@ -16,7 +16,7 @@ tk_status tk_fail(tk_error *error, tk_status status, const char *format, ...) {
     return status;
 }
 
-tk_status tk_fail_errno(tk_error *error, tk_status status, const char *file, const char *what) {
+tk_status(tk_fail_errno)(tk_error *error, tk_status status, const char *file, const char *what) {
     const int number = errno;
     const char *remedy = "";
     if (number == ENOSPC) remedy = " (free some space, or write elsewhere with --output)";
@@ -24,6 +24,6 @@ tk_status tk_fail_errno(tk_error *error, tk_status status, const char *file, con
     return tk_fail(error, status, "%s: %s: %s%s", file, what, strerror(number), remedy);
 }
 
-tk_status tk_fail_memory(tk_error *error, const char *what) {
+tk_status(tk_fail_memory)(tk_error *error, const char *what) {
     return tk_fail(error, TK_NO_MEMORY, "no memory left for %s (a smaller --tile or --memory needs less)", what);
 }

@@ -22,4 +22,15 @@ tk_status tk_fail_errno(tk_error *error, tk_status status, const char *file, con
 /* Notes that memory for `what` could not be had. Returns TK_NO_MEMORY. */
 tk_status tk_fail_memory(tk_error *error, const char *what);
 
+/* clang's analyser looks at one file at a time: this tells it that these functions never answer TK_OK. */
+#ifdef __clang_analyzer__
+static inline tk_status tk_never_ok(tk_status status) {
+    if (status == TK_OK) __builtin_unreachable();
+    return status;
+}
+#define tk_fail(...)        tk_never_ok((tk_fail)(__VA_ARGS__))
+#define tk_fail_errno(...)  tk_never_ok((tk_fail_errno)(__VA_ARGS__))
+#define tk_fail_memory(...) tk_never_ok((tk_fail_memory)(__VA_ARGS__))
+#endif
+
 #endif

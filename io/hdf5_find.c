@@ -89,8 +89,9 @@ static const char *more(const listing *found) { return found->count > LISTED ? "
 tk_status tk_hdf5_only_dataset(const char *file, hid_t id, char *path, size_t room, tk_error *error) {
     listing found;
     list_datasets(id, &found);
-    if (found.count == 1 && found.first[0] && strlen(found.first) < room) {
-        strcpy(path, found.first);
+    const size_t length = strlen(found.first);
+    if (found.count == 1 && length > 0 && length < room) {
+        memcpy(path, found.first, length + 1);
         return TK_OK;
     }
     if (found.count == 0)

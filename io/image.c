@@ -200,7 +200,7 @@ static tk_status read_pieces(tk_image *image, int64_t time, int64_t channel, con
                              void *view, tk_error *error) {
     if (tk_box_count(box) == 0) return TK_OK;
     for (int64_t z = box->lo[TK_Z]; z < box->hi[TK_Z];) {
-        tk_box piece;
+        tk_box piece = *box;
         for (int64_t y = box->lo[TK_Y]; y < box->hi[TK_Y]; y = piece.hi[TK_Y]) {
             piece = next_piece(image, box, z, y);
             TK_TRY(read_piece(image, time, channel, box, &piece, take, view, error));
@@ -224,11 +224,12 @@ static tk_status take_labels(const tk_image *image, const tk_box *box, const tk_
         tk_convert_labels(image->info.type, dense, tk_crop_u32(*(tk_view_u32 *)view, box, piece), &value);
     if (bad < 0) return TK_OK;
     const int64_t width = tk_box_size(piece, TK_X), height = tk_box_size(piece, TK_Y);
+    const int64_t z = piece->lo[TK_Z] + bad / width / height, y = piece->lo[TK_Y] + bad / width % height;
+    const int64_t x = piece->lo[TK_X] + bad % width;
     return tk_fail(
         error, TK_UNREADABLE,
         "%s: voxel z y x = %lld %lld %lld holds %g, which is no label (labels are integers from 0 to 2^32-1)",
-        image->spec, (long long)(piece->lo[TK_Z] + bad / width / height),
-        (long long)(piece->lo[TK_Y] + bad / width % height), (long long)(piece->lo[TK_X] + bad % width), value);
+        image->spec, (long long)z, (long long)y, (long long)x, value);
 }
 
 tk_status tk_image_read(tk_image *image, int64_t time, int64_t channel, const tk_box *box, tk_view_f32 out,

@@ -4,6 +4,7 @@
 
 #include <libxml/parser.h>
 #include <libxml/tree.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,8 +30,9 @@ static bool attribute(xmlNode *node, const char *name, char *value, size_t room)
     value[0] = '\0';
     xmlChar *text = xmlGetNoNsProp(node, (const xmlChar *)name);
     if (!text) return false;
-    const bool fits = strlen(text_of(text)) < room;
-    if (fits) strcpy(value, text_of(text));
+    const size_t length = strlen(text_of(text));
+    const bool fits = length < room;
+    if (fits) memcpy(value, text, length + 1);
     xmlFree(text);
     return fits;
 }
@@ -52,10 +54,7 @@ static double number(xmlNode *node, const char *name) {
 static double quantity(xmlNode *node, const char *name, double (*unit)(const char *), double usual) {
     char unit_name[64], value[64];
     const double count = number(node, name);
-    const size_t length = strlen(name);
-    if (length + sizeof "Unit" > sizeof unit_name) return 0;
-    memcpy(unit_name, name, length);
-    memcpy(unit_name + length, "Unit", sizeof "Unit");
+    if (snprintf(unit_name, sizeof unit_name, "%sUnit", name) >= (int)sizeof unit_name) return 0;
     return attribute(node, unit_name, value, sizeof value) ? count * unit(value) : count * usual;
 }
 
@@ -70,7 +69,8 @@ static tk_status read_sizes(xmlNode *pixels, const char *file, tk_ome *ome, tk_i
                        file);
     static const char *const orders[] = {"XYZCT", "XYZTC", "XYCZT", "XYCTZ", "XYTZC", "XYTCZ"};
     bool known = false;
-    if (!attribute(pixels, "DimensionOrder", ome->order, sizeof ome->order)) strcpy(ome->order, orders[0]);
+    if (!attribute(pixels, "DimensionOrder", ome->order, sizeof ome->order))
+        memcpy(ome->order, orders[0], sizeof ome->order);
     for (int i = 0; i < 6; i++) known = known || strcmp(ome->order, orders[i]) == 0;
     if (!known) return tk_fail(error, TK_UNREADABLE, "%s: the OME-XML's DimensionOrder is not valid", file);
     info->size[TK_Z] = ome->planes[0];
@@ -248,17 +248,18 @@ static tk_status map_data(const tk_ome *ome, const tk_ome_data *data, const char
     int64_t at[3] = {data->first[0], data->first[1], data->first[2]};
     bool inside = true;
     for (int64_t i = 0; inside && (data->count == 0 || i < data->count); i++) {
-        if (data->ifd + i >= pages) {
+        const int64_t named = data->ifd + i;
+        if (named >= pages) {
             if (data->count == 0) return TK_OK; /* the planes that lack a page are told below */
             return tk_fail(error, TK_UNREADABLE,
                            "%s: planes are missing: the OME-XML names page %lld, the file has %lld (truncated?)", file,
-                           (long long)(data->ifd + i), (long long)pages);
+                           (long long)named, (long long)pages);
         }
         int64_t *place = &page[(at[2] * ome->planes[1] + at[1]) * ome->planes[0] + at[0]];
         if (*place >= 0)
             return tk_fail(error, TK_UNREADABLE, "%s: the OME-XML gives plane z c t = %lld %lld %lld two pages", file,
                            (long long)at[0], (long long)at[1], (long long)at[2]);
-        *place = data->ifd + i;
+        *place = named;
         inside = next_plane(ome, at);
     }
     return TK_OK;

@@ -121,7 +121,7 @@ static tk_status open_plain(tiff_stack *stack, tk_image_info *info, tk_error *er
     const tk_tiff *tiff = stack->tiff;
     info->format = "TIFF";
     info->channels = info->times = 1;
-    stack->page = malloc((size_t)tiff->pages * sizeof *stack->page);
+    stack->page = calloc((size_t)tiff->pages, sizeof *stack->page);
     if (!stack->page) return tk_fail_memory(error, "the pages of a TIFF file");
     int64_t planes = 0;
     for (int64_t i = 0; i < tiff->pages; i++)

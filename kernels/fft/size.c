@@ -96,11 +96,10 @@ static void find_candidates(candidates *all, int axis, int64_t least) {
 
 /* Nanoseconds of a transform whose parts cost so many picoseconds a value. */
 static double transform_ns(const int64_t size[3], double z_ps, double y_ps, double x_ps) {
-    const double spectrum = (double)(size[TK_X] / 2 + 1);
-    const double blocks = (double)((size[TK_X] / 2 + TK_FFT_COLUMNS) / TK_FFT_COLUMNS);
+    const int64_t spectrum = size[TK_X] / 2 + 1, blocks = (size[TK_X] / 2 + TK_FFT_COLUMNS) / TK_FFT_COLUMNS;
     const double rows = (double)size[TK_Z] * (double)size[TK_Y];
-    const double columns = rows * blocks * TK_FFT_COLUMNS;
-    return 1e-3 * (rows * (double)size[TK_X] * x_ps + columns * (y_ps + z_ps) + 2 * rows * spectrum * sweep_ps);
+    const double columns = rows * (double)blocks * TK_FFT_COLUMNS;
+    return 1e-3 * (rows * (double)size[TK_X] * x_ps + columns * (y_ps + z_ps) + 2 * rows * (double)spectrum * sweep_ps);
 }
 
 double tk_fft_cost(const int64_t size[3]) {
