@@ -15,7 +15,7 @@ typedef struct reader {
     tk_error *error;
 } reader;
 
-tk_status tk_node_fail(const char *name, const tk_node *node, tk_error *error, const char *format, ...) {
+tk_status(tk_node_fail)(const char *name, const tk_node *node, tk_error *error, const char *format, ...) {
     char message[sizeof error->text - 64];
     va_list arguments;
     va_start(arguments, format);

@@ -41,5 +41,8 @@ const tk_node *tk_node_get(const tk_node *map, const char *key);
 /* Notes "name:line:column: message" as TK_INVALID and returns that. */
 __attribute__((format(printf, 4, 5))) tk_status tk_node_fail(const char *name, const tk_node *node, tk_error *error,
                                                              const char *format, ...);
+#ifdef __clang_analyzer__ /* see io/error.h */
+#define tk_node_fail(...) tk_never_ok((tk_node_fail)(__VA_ARGS__))
+#endif
 
 #endif

@@ -107,8 +107,14 @@ static void add_step(const tk_job *job, const tk_plan *plan, const int64_t tile[
 
 static int64_t chunk_bytes(const tk_plan *plan) { return (int64_t)voxels(plan->chunk) * 4; }
 
+/* What the open input keeps in memory: all of a small image, else as much as it may. */
+static int64_t input_cache(const tk_job *job, const tk_plan *plan) {
+    const size_t element = job->image ? tk_dtype_size(tk_image_info_of(job->image)->type) : 1;
+    return (int64_t)fmin(voxels(plan->size) * (double)element, TK_IMAGE_CACHE);
+}
+
 static tk_memory memory_of(const tk_job *job, const tk_plan *plan, const int64_t tile[3]) {
-    enum { BASE = 80 << 20, COPIES = 3 };
+    enum { BASE = 112 << 20, COPIES = 3 };
     tk_memory memory = {.base = BASE};
     for (int k = 0; k < plan->stages; k++) {
         const tk_stage *stage = &plan->stage[k];
@@ -124,7 +130,8 @@ static tk_memory memory_of(const tk_job *job, const tk_plan *plan, const int64_t
         memory.resident += clamp_bytes(step_need(job, i, block).resident);
     }
     memory.encode = (int64_t)TK_ENCODE_BATCH * COPIES * chunk_bytes(plan);
-    memory.total = memory.base + memory.blocks + memory.scratch + memory.resident + memory.encode;
+    memory.input = input_cache(job, plan);
+    memory.total = memory.base + memory.input + memory.blocks + memory.scratch + memory.resident + memory.encode;
     return memory;
 }
 
@@ -202,10 +209,10 @@ static tk_status refuse(const tk_job *job, tk_plan *plan, const tk_plan_request 
     return tk_fail(
         error, TK_INVALID,
         "%s: nothing fits into %.0f MiB a rank: a tile of %lldx%lldx%lld needs %.0f MiB (blocks %.0f, scratch "
-        "%.0f, steps %.0f, chunks %.0f, program %.0f); give --memory at least that much%s",
+        "%.0f, steps %.0f, input %.0f, chunks %.0f, program %.0f); give --memory at least that much%s",
         job->workflow->file, (double)request->memory / mib, (long long)plan->tile[0], (long long)plan->tile[1],
         (long long)plan->tile[2], ceil((double)m.total / mib), (double)m.blocks / mib, (double)m.scratch / mib,
-        (double)m.resident / mib, (double)m.encode / mib, (double)m.base / mib,
+        (double)m.resident / mib, (double)m.input / mib, (double)m.encode / mib, (double)m.base / mib,
         request->tile[0] ? ", or a smaller --tile" : "");
 }
 

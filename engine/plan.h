@@ -24,6 +24,7 @@ typedef struct tk_memory {
     int64_t blocks;   /* tiles with their halos, between steps */
     int64_t scratch;  /* working memory of the hungriest step */
     int64_t resident; /* what steps keep through the run */
+    int64_t input;    /* decoded parts of the input that are kept for the next tile */
     int64_t encode;   /* chunks on their way to the result */
     int64_t base;     /* the program and its libraries */
     int64_t total;

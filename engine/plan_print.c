@@ -24,9 +24,9 @@ static json_t *stage_to_json(const tk_plan *plan, const tk_workflow *workflow, c
 }
 
 static json_t *memory_to_json(const tk_memory *m) {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)m->total, "blocks", (json_int_t)m->blocks,
-                     "scratch", (json_int_t)m->scratch, "resident", (json_int_t)m->resident, "chunks",
-                     (json_int_t)m->encode, "program", (json_int_t)m->base);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)m->total, "blocks",
+                     (json_int_t)m->blocks, "scratch", (json_int_t)m->scratch, "resident", (json_int_t)m->resident,
+                     "input", (json_int_t)m->input, "chunks", (json_int_t)m->encode, "program", (json_int_t)m->base);
 }
 
 json_t *tk_plan_to_json(const tk_plan *plan, const tk_workflow *workflow) {
@@ -69,9 +69,9 @@ void tk_plan_print(const tk_plan *plan, const tk_workflow *workflow) {
            (long long)plan->grid[1], (long long)plan->grid[2], (long long)plan->chunk[0], (long long)plan->chunk[1],
            (long long)plan->chunk[2]);
     printf("halos   %.2f voxels are read for each voxel of the image, in the dearest stage\n", plan->halo_overhead);
-    printf("memory  %.0f MiB a rank (blocks %.0f, scratch %.0f, steps %.0f, chunks %.0f, program %.0f)\n",
+    printf("memory  %.0f MiB a rank (blocks %.0f, scratch %.0f, steps %.0f, input %.0f, chunks %.0f, program %.0f)\n",
            (double)m->total / mib, (double)m->blocks / mib, (double)m->scratch / mib, (double)m->resident / mib,
-           (double)m->encode / mib, (double)m->base / mib);
+           (double)m->input / mib, (double)m->encode / mib, (double)m->base / mib);
     printf("disk    %.1f MiB result before compression, %.1f MiB work store while running\n",
            (double)plan->result_bytes / mib, (double)plan->store_bytes / mib);
     printf("time    about %.3g s of one core\nstages\n", plan->core_seconds);

@@ -15,7 +15,7 @@
 enum { T, C, Z, Y, X, AXES };
 
 /* Decoded chunks that HDF5 keeps for the next block. */
-enum { CHUNK_CACHE = 32 << 20, CHUNK_SLOTS = 12421 };
+enum { CHUNK_SLOTS = 12421 };
 
 typedef struct source {
     char *file;
@@ -51,7 +51,7 @@ static tk_status open_dataset(source *from, const char *path, tk_error *error) {
         path = only;
     }
     const hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
-    if (access >= 0) (void)H5Pset_chunk_cache(access, CHUNK_SLOTS, CHUNK_CACHE, 0.75);
+    if (access >= 0) (void)H5Pset_chunk_cache(access, CHUNK_SLOTS, TK_IMAGE_CACHE, 0.75);
     from->dataset = H5Dopen2(from->id, path, access);
     if (access >= 0) (void)H5Pclose(access);
     if (from->dataset >= 0) return TK_OK;

@@ -35,6 +35,9 @@ typedef struct tk_image_info {
 
 typedef struct tk_image tk_image;
 
+/* Bytes of decoded strips, tiles or chunks that an open image keeps at most, for reads that share them. */
+enum { TK_IMAGE_CACHE = 64 << 20 };
+
 /* Opens an image: "file.tif", "file.ome.tif", or "file.h5:/path/to/dataset". `axes` names the axes of an HDF5
  * dataset, slowest first, from the letters t c z y x, each once ("tyx"); NULL means the last of "tczyx" that the
  * dataset has

@@ -5,9 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/image.h"
 #include "io/tiff_file.h"
 
-enum { KEPT_BYTES = 64 << 20, PIECE = 1 << 20 };
+enum { PIECE = 1 << 20 };
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -125,7 +126,7 @@ static tk_status find_block(tk_tiff *tiff, int64_t page, int64_t index, const un
         }
     const tk_tiff_page *from = &tiff->page[page];
     const size_t bytes = (size_t)(from->rows * from->columns) * tk_dtype_size(from->type);
-    while (tiff->blocks > 0 && (tiff->blocks == TK_TIFF_BLOCKS || tiff->block_bytes + bytes > KEPT_BYTES))
+    while (tiff->blocks > 0 && (tiff->blocks == TK_TIFF_BLOCKS || tiff->block_bytes + bytes > TK_IMAGE_CACHE))
         drop_oldest(tiff);
     unsigned char *decoded = malloc(bytes);
     if (!decoded) return tk_fail_memory(error, "a strip or tile of a TIFF file");
