@@ -119,10 +119,10 @@ static tk_status parse_number(const source *s, const tk_node *node, const char *
     char *end = NULL;
     errno = 0;
     *number = strtod(node->text, &end);
+    *rest = end;
     if (end == node->text || errno == ERANGE || !isfinite(*number))
         return bad_value(s, "'%s' is not %s", node->text, expected);
-    while (*end == ' ') end++;
-    *rest = end;
+    *rest += strspn(*rest, " ");
     return TK_OK;
 }
 

@@ -225,7 +225,7 @@ static tk_status keep_last(const reading *r, const tk_node *list) {
 static tk_status read_steps(const reading *r, const tk_node *root) {
     const tk_node *list = tk_node_get(root, "steps");
     if (!list) return FAIL(r, root, "no 'steps:'; a workflow needs at least one step");
-    if (list->type != TK_NODE_LIST || list->count == 0) return FAIL(r, list, "steps: expected a list of steps");
+    if (list->type != TK_NODE_LIST || list->count < 1) return FAIL(r, list, "steps: expected a list of steps");
     r->workflow->steps = calloc((size_t)list->count, sizeof *r->workflow->steps);
     if (!r->workflow->steps) return tk_fail_memory(r->error, "the workflow");
     for (int i = 0; i < list->count; i++) TK_TRY(read_step(r, &list->items[i], i));

@@ -25,7 +25,7 @@ tk_status tk_fail_memory(tk_error *error, const char *what);
 /* clang's analyser looks at one file at a time: this tells it that these functions never answer TK_OK. */
 #ifdef __clang_analyzer__
 static inline tk_status tk_never_ok(tk_status status) {
-    if (status == TK_OK) __builtin_unreachable();
+    __builtin_assume(status != TK_OK);
     return status;
 }
 #define tk_fail(...)        tk_never_ok((tk_fail)(__VA_ARGS__))

@@ -50,7 +50,7 @@ static tk_status make_map(tiff_stack *stack, const tk_image_info *info, int64_t 
                        "there (truncated?)",
                        stack->tiff->file, (long long)info->size[TK_Z], (long long)info->channels,
                        (long long)info->times, (long long)stack->tiff->pages);
-    stack->page = malloc((size_t)*planes * sizeof *stack->page);
+    stack->page = calloc((size_t)*planes, sizeof *stack->page);
     return stack->page ? TK_OK : tk_fail_memory(error, "the pages of a TIFF file");
 }
 
