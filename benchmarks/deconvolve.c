@@ -202,8 +202,7 @@ typedef struct volume {
 } volume;
 
 /* Forward and inverse of all planes, and of all columns along z with a filter of ones. */
-static void transform(void *context) {
-    const volume *v = context;
+static void transform(const volume *v) {
     const tk_fft *fft = &v->fft;
     const tk_fft_filter filter = {v->data + tk_fft_volume_count(fft), false, fft->size[0], fft->size[0]};
     for (int64_t z = 0; z < fft->size[0]; z++)
@@ -213,7 +212,7 @@ static void transform(void *context) {
         tk_fft_plane_inverse(fft, v->data + z * fft->plane_stride, fft->size[1], v->buffer);
 }
 
-static double time_size(const int64_t size[3], int repeats) {
+static volume open_volume(const int64_t size[3]) {
     volume v = {0};
     char *wisdom = NULL;
     if (tk_fft_layout(size, &v.fft) != TK_OK || tk_fft_measure(&v.fft, 2, &wisdom) != TK_OK ||
@@ -223,16 +222,18 @@ static double time_size(const int64_t size[3], int repeats) {
     v.data = bench_memory((size_t)(tk_fft_volume_count(&v.fft) + tk_fft_filter_count(&v.fft)) * sizeof(float));
     v.buffer = bench_memory((size_t)tk_fft_buffer_count(&v.fft) * sizeof(float));
     transform(&v);
-    double least = 1e300;
-    for (int i = 0; i < repeats; i++) {
-        const double start = bench_now();
-        transform(&v);
-        const double spent = bench_now() - start;
-        if (spent < least) least = spent;
-    }
-    free(v.data), free(v.buffer);
-    tk_fft_free(&v.fft);
-    return least;
+    return v;
+}
+
+static void close_volume(volume *v) {
+    free(v->data), free(v->buffer);
+    tk_fft_free(&v->fft);
+}
+
+static double time_once(const volume *v) {
+    const double start = bench_now();
+    transform(v);
+    return bench_now() - start;
 }
 
 static bool has_small_factors(int64_t n) {
@@ -242,19 +243,36 @@ static bool has_small_factors(int64_t n) {
     return n == 1;
 }
 
+static int ascending(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median over pairs, run in turn, of the chosen volume's time over another's: what disturbs one disturbs both. */
+static double paired_ratio(const volume *chosen, const int64_t size[3]) {
+    enum { PAIRS = 15 };
+    double ratio[PAIRS];
+    volume other = open_volume(size);
+    for (int i = 0; i < PAIRS; i++) ratio[i] = time_once(chosen) / time_once(&other);
+    close_volume(&other);
+    qsort(ratio, PAIRS, sizeof *ratio, ascending);
+    return ratio[PAIRS / 2];
+}
+
 /* The chosen size's time over the best in [n, 1.15 n] along one axis, the others staying as chosen. */
-static double choice_ratio(const int64_t least[3], int axis, int repeats) {
+static double choice_ratio(const int64_t least[3], int axis) {
     int64_t size[3];
     tk_fft_padded_size(least, size);
-    const double chosen = time_size(size, repeats);
-    double best = chosen;
+    volume chosen = open_volume(size);
+    double worst = 1;
     for (int64_t n = least[axis]; n <= least[axis] * 115 / 100; n++) {
-        if (!has_small_factors(n) || (axis == TK_X && n % 2 != 0)) continue;
+        if (n == chosen.fft.size[axis] || !has_small_factors(n) || (axis == TK_X && n % 2 != 0)) continue;
         size[axis] = n;
-        const double time = time_size(size, repeats);
-        if (time < best) best = time;
+        const double ratio = paired_ratio(&chosen, size);
+        if (ratio > worst) worst = ratio;
     }
-    return chosen / best;
+    close_volume(&chosen);
+    return worst;
 }
 
 static void measure_choices(bench *b) {
@@ -265,7 +283,7 @@ static void measure_choices(bench *b) {
     for (size_t i = 0; i < count; i++)
         for (int axis = 0; axis < 3; axis++) {
             char name[120];
-            const double ratio = choice_ratio(requests[i], axis, b->repeats);
+            const double ratio = choice_ratio(requests[i], axis);
             (void)snprintf(name, sizeof name, "padded size, at least %lldx%lldx%lld, axis %c",
                            (long long)requests[i][0], (long long)requests[i][1], (long long)requests[i][2],
                            "zyx"[axis]);
