@@ -187,16 +187,6 @@ tk_status tk_comm_collect(tk_comm *comm, const tk_bytes *mine, tk_status (*take)
     return status;
 }
 
-double tk_comm_max(tk_comm *comm, double value) {
-    MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, MPI_MAX, comm->world);
-    return value;
-}
-
-double tk_comm_sum(tk_comm *comm, double value) {
-    MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, MPI_SUM, comm->world);
-    return value;
-}
-
 void tk_comm_barrier(tk_comm *comm) { MPI_Barrier(comm->world); }
 
 int64_t tk_comm_claim(tk_comm *comm) {
@@ -239,9 +229,4 @@ tk_status tk_comm_receive(tk_comm *comm, tk_bytes *message, bool *got) {
     if (tk_bytes_resize(message, (size_t)size) != TK_OK) abort_for_memory(comm);
     MPI_Mrecv(message->data, size, MPI_BYTE, &handle, MPI_STATUS_IGNORE);
     return TK_OK;
-}
-
-_Noreturn void tk_comm_abort(int exit_code) {
-    MPI_Abort(MPI_COMM_WORLD, exit_code);
-    abort();
 }

@@ -55,12 +55,6 @@ tk_status tk_comm_broadcast(tk_comm *comm, tk_bytes *bytes);
 tk_status tk_comm_collect(tk_comm *comm, const tk_bytes *mine, tk_status (*take)(void *user, const tk_bytes *bytes),
                           void *user);
 
-/* The largest of the ranks' values, on all ranks. Collective. */
-double tk_comm_max(tk_comm *comm, double value);
-
-/* The sum of the ranks' values, on all ranks. Collective. */
-double tk_comm_sum(tk_comm *comm, double value);
-
 /* All ranks wait for each other. Collective. */
 void tk_comm_barrier(tk_comm *comm);
 
@@ -84,8 +78,5 @@ tk_status tk_comm_send(tk_comm *comm, const void *data, size_t size);
 /* On rank 0: takes one message from any rank, if one is waiting. *got says whether. May be called from another thread
  * than the rest. */
 tk_status tk_comm_receive(tk_comm *comm, tk_bytes *message, bool *got);
-
-/* Ends all ranks at once; for errors that leave no other way. */
-_Noreturn void tk_comm_abort(int exit_code);
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/commands.h"
-#include "engine/merge.h"
+#include "engine/output.h"
 #include "engine/run.h"
 
 static const tk_option options[] = {
@@ -32,7 +32,7 @@ static tk_status read_request(const tk_arguments *arguments, tk_run_request *req
 }
 
 static tk_status print_summary(const tk_workflow *workflow, const tk_plan *plan, bool json, tk_error *error) {
-    char *provenance = tk_merge_provenance_file(workflow->output);
+    char *provenance = tk_output_provenance_file(workflow->output);
     if (!provenance) return tk_fail_memory(error, "the summary");
     tk_status status = TK_OK;
     if (json)
@@ -50,7 +50,7 @@ static tk_status plan_job(const tk_arguments *arguments, tk_workflow *workflow, 
                           tk_error *error) {
     tk_plan_request request;
     TK_TRY(tk_read_workflow(arguments, workflow, error));
-    if (!workflow->output)
+    if (!workflow->output || !*workflow->output)
         return tk_fail(error, TK_INVALID, "%s: no output: give output: FILE.h5, or --output FILE.h5", workflow->file);
     TK_TRY(tk_job_open(workflow, job, error));
     TK_TRY(tk_read_plan_request(arguments, job->geometry.size, &request, error));

@@ -188,6 +188,7 @@ tk_status tk_document_parse(const char *name, const char *text, tk_document *doc
         return tk_fail_memory(error, name);
     }
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
+    if (!strncmp(text, "\xef\xbb\xbf", 3)) text += 3; /* a byte order mark says nothing more */
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text, strlen(text));
     const tk_status status = read_stream(&r, &document->root);
     yaml_parser_delete(&r.parser);

@@ -17,6 +17,7 @@ static tk_status check_index(const tk_workflow *workflow, const char *what, int6
 static tk_status open_image(const tk_workflow *w, tk_job *job, tk_error *error) {
     if (!w->image)
         return tk_fail(error, TK_INVALID, "%s: no image: give input: {image: FILE}, or --input FILE", w->file);
+    TK_TRY(tk_inputs_note(w, &job->inputs, error));
     TK_TRY(tk_image_open(w->image, w->axes, &job->image, error));
     const tk_image_info *info = tk_image_info_of(job->image);
     TK_TRY(check_index(w, "channel", w->channel, w->channel_given, info->channels, error));
@@ -52,5 +53,6 @@ void tk_job_close(tk_job *job) {
             job->workflow->steps[i].step->release(job->state[i]);
     free(job->state);
     tk_image_close(job->image);
+    tk_inputs_free(&job->inputs);
     *job = (tk_job){0};
 }

@@ -2,6 +2,7 @@
 #ifndef TK_ENGINE_JOB_H
 #define TK_ENGINE_JOB_H
 
+#include "engine/inputs.h"
 #include "engine/step.h"
 #include "engine/workflow.h"
 #include "io/image.h"
@@ -11,6 +12,7 @@ typedef struct tk_job {
     tk_image *image;             /* the input */
     tk_geometry geometry;        /* of the input, and of everything the steps make from it */
     void **state;                /* one per step */
+    tk_inputs inputs;            /* the files it reads */
 } tk_job;
 
 /* Opens the workflow's image and binds each step. The workflow must outlive the job; the caller closes it.

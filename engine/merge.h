@@ -14,7 +14,4 @@ tk_status tk_merge(tk_run *run, tk_error *error);
 /* The path of a step's output in the result ("/images/NAME"), allocated; NULL: no memory. */
 char *tk_merge_path(const tk_workflow_step *step);
 
-/* "result.h5" → "result.provenance.json", allocated; NULL: no memory. */
-char *tk_merge_provenance_file(const char *output);
-
 #endif

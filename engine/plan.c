@@ -11,6 +11,9 @@
 
 #include "engine/stages.h"
 
+/* More than any machine has; small enough that a sum of a few thousand of them fits an int64_t. */
+#define MOST_BYTES 1e15
+
 enum { REFERENCE_RANKS = 4, CHUNK = 64, CHUNK_LEAST = 8, CHUNK_MOST = 128, CANDIDATES = 64 };
 
 tk_plan_request tk_plan_defaults(void) { return (tk_plan_request){.halo = {-1, -1, -1}, .memory = TK_DEFAULT_MEMORY}; }
@@ -46,6 +49,8 @@ static tk_status find_halos(const tk_job *job, const tk_plan_request *request, t
         step->halo(job->state[i], plan->halo[i]);
         for (int a = 0; a < 3 && !step->exact; a++)
             if (request->halo[a] >= 0) plan->halo[i][a] = request->halo[a];
+        for (int a = 0; a < 3; a++) /* more than the image is no different from all of it */
+            if (plan->halo[i][a] > plan->size[a]) plan->halo[i][a] = plan->size[a];
     }
     return TK_OK;
 }
@@ -82,7 +87,7 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 /* Bytes of a value's block in memory, allocation included. */
 static int64_t block_bytes(const tk_job *job, int value, const int64_t block[3]) {
     const double bytes = voxels(block) * (double)tk_kind_bytes(tk_workflow_value_kind(job->workflow, value));
-    return bytes > 9e18 ? INT64_MAX / 8 : (int64_t)bytes + 4096;
+    return bytes > MOST_BYTES ? (int64_t)MOST_BYTES : (int64_t)bytes + 4096;
 }
 
 static tk_need step_need(const tk_job *job, int step, const int64_t in[3]) {
@@ -90,7 +95,7 @@ static tk_need step_need(const tk_job *job, int step, const int64_t in[3]) {
     return s->bytes ? s->bytes(job->state[step], in) : (tk_need){0, 0};
 }
 
-static int64_t clamp_bytes(size_t bytes) { return bytes > INT64_MAX / 8 ? INT64_MAX / 8 : (int64_t)bytes; }
+static int64_t clamp_bytes(size_t bytes) { return bytes > MOST_BYTES ? (int64_t)MOST_BYTES : (int64_t)bytes; }
 
 /* Adds what one step needs in a stage: its output beside its input, its images, its scratch. */
 static void add_step(const tk_job *job, const tk_plan *plan, const int64_t tile[3], int step, int last, int64_t *blocks,
@@ -137,13 +142,13 @@ static tk_memory memory_of(const tk_job *job, const tk_plan *plan, const int64_t
 
 /* Nanoseconds of one core for one tile in all stages. */
 static double tile_cost(const tk_job *job, const tk_plan *plan, const int64_t tile[3]) {
-    const double read_ns = 1.0;
+    const double voxel_ns = 1, row_ns = 30, tile_ns = 1e5; /* reading, and what each row and tile costs beside */
     double total = 0;
     for (int k = 0; k < plan->stages; k++) {
         const tk_stage *stage = &plan->stage[k];
         int64_t block[3];
         block_size(plan, tile, stage->first, stage->last, block);
-        total += read_ns * voxels(block);
+        total += voxel_ns * voxels(block) + row_ns * (double)block[0] * (double)block[1] + tile_ns;
         for (int i = stage->first; i < stage->last; i++) {
             if (!job->workflow->steps[i].step->apply) continue;
             block_size(plan, tile, i, stage->last, block);
@@ -268,7 +273,7 @@ static void sum_up(const tk_job *job, tk_plan *plan) {
     for (int i = 0; i < job->workflow->count; i++) {
         const tk_workflow_step *step = &job->workflow->steps[i];
         if (step->step->output == TK_KIND_TABLE) continue;
-        const int64_t bytes = (int64_t)(image * (double)tk_kind_bytes(step->step->output));
+        const int64_t bytes = (int64_t)fmin(image * (double)tk_kind_bytes(step->step->output), MOST_BYTES);
         if (step->keep) plan->result_bytes += bytes;
         if (plan->stored[i + 1]) plan->store_bytes += bytes;
     }

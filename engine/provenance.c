@@ -1,14 +1,15 @@
 /* Provenance as one JSON document, section by section. */
 #include "engine/provenance.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "build_info.h"
-#include "engine/params_read.h"
 #include "io/checksum.h"
 #include "io/versions.h"
 
@@ -20,33 +21,19 @@ static json_t *time_text(time_t when) {
     return json_string(text);
 }
 
-/* A file that was read: its spec, path, size and SHA-256. */
-static tk_status add_file(json_t *list, const char *role, const char *spec, tk_error *error) {
-    char sha256[65];
-    int64_t bytes = 0;
-    char *file = tk_image_file(spec);
-    if (!file) return tk_fail_memory(error, "provenance");
-    const tk_status status = tk_file_sha256(file, sha256, &bytes, error);
-    free(file);
-    TK_TRY(status);
-    json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "role", role, "file", spec, "bytes",
-                                          (json_int_t)bytes, "sha256", sha256));
-    return TK_OK;
-}
-
+/* Each file that was read, with its SHA-256; afterwards they must still be the files that the run began with. */
 static tk_status inputs(const tk_run *run, json_t *root, tk_error *error) {
-    const tk_workflow *w = run->job->workflow;
+    const tk_inputs *files = &run->job->inputs;
     json_t *list = json_array();
     json_object_set_new(root, "inputs", list);
-    TK_TRY(add_file(list, "workflow", w->file, error));
-    TK_TRY(add_file(list, "image", w->image, error));
-    for (int i = 0; i < w->count; i++) {
-        const tk_value *value = NULL;
-        const tk_param *param = NULL;
-        for (int k = 0; (param = tk_params_at(w->steps[i].params, k, &value)); k++)
-            if (param->type == TK_PARAM_FILE && value->set) TK_TRY(add_file(list, param->name, value->text, error));
+    for (int i = 0; i < files->count; i++) {
+        char sha256[65];
+        int64_t bytes = 0;
+        TK_TRY(tk_file_sha256(files->input[i].file, sha256, &bytes, error));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:s}", "role", files->input[i].role, "file",
+                                              files->input[i].spec, "bytes", (json_int_t)bytes, "sha256", sha256));
     }
-    return TK_OK;
+    return tk_inputs_unchanged(files, error);
 }
 
 static json_t *voxel_sizes(const double voxel_um[3]) {
@@ -125,6 +112,8 @@ static void resources(const tk_run *run, json_t *root) {
 tk_status tk_provenance_make(tk_run *run, char **text, tk_error *error) {
     json_t *root = json_pack("{s:i}", "tarkka_provenance", 1);
     if (!root) return tk_fail_memory(error, "provenance");
+    char folder[PATH_MAX];
+    if (getcwd(folder, sizeof folder)) json_object_set_new(root, "folder", json_string(folder));
     program(run, root);
     json_object_set_new(root, "workflow", tk_workflow_to_json(run->job->workflow));
     const tk_status status = inputs(run, root, error);

@@ -15,6 +15,7 @@
 
 #include "engine/emit.h"
 #include "engine/merge.h"
+#include "engine/output.h"
 #include "engine/survey.h"
 #include "engine/tile.h"
 
@@ -25,51 +26,6 @@ int tk_run_threads(const tk_run_request *request, const tk_comm *comm) {
 }
 
 /* --- Before ------------------------------------------------------------------------------------------------------- */
-
-/* A result may not replace a file that it is made from. */
-static tk_status refuse_own_inputs(const tk_run *run, const struct stat *output, tk_error *error) {
-    const tk_workflow *w = run->job->workflow;
-    struct stat input;
-    char *image = tk_image_file(w->image);
-    const bool is_image =
-        image && stat(image, &input) == 0 && input.st_dev == output->st_dev && input.st_ino == output->st_ino;
-    free(image);
-    const bool is_workflow =
-        stat(w->file, &input) == 0 && input.st_dev == output->st_dev && input.st_ino == output->st_ino;
-    if (!is_image && !is_workflow) return TK_OK;
-    return tk_fail(error, TK_UNWRITABLE, "%s: is the %s itself; give another --output", w->output,
-                   is_image ? "input image" : "workflow");
-}
-
-static tk_status refuse_existing(const tk_run *run, tk_error *error) {
-    const char *output = run->job->workflow->output;
-    struct stat status;
-    if (stat(output, &status) == 0) {
-        if (S_ISDIR(status.st_mode)) return tk_fail(error, TK_UNWRITABLE, "%s: is a folder; name a file", output);
-        TK_TRY(refuse_own_inputs(run, &status, error));
-        if (!run->request->overwrite)
-            return tk_fail(error, TK_UNWRITABLE,
-                           "%s: exists already; give --overwrite to replace it, or another --output", output);
-    }
-    /* begin() made the name, or the ranks have agreed to stop, which the analyser cannot see.
-     * NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
-    if (stat(run->part, &status) == 0 && !run->request->overwrite)
-        return tk_fail(error, TK_UNWRITABLE,
-                       "%s: another run is writing this result, or one was killed; wait for it, or give --overwrite to "
-                       "begin anew",
-                       run->part);
-    return TK_OK;
-}
-
-/* Refuses to overwrite, and finds out now rather than at the end whether the result can be written. */
-static tk_status claim_output(tk_run *run, tk_error *error) {
-    TK_TRY(refuse_existing(run, error));
-    TK_TRY(tk_result_create(run->part, &run->result, error));
-    run->claimed = true;
-    if (mkdir(run->folder, 0777) != 0 && errno != EEXIST)
-        return tk_fail_errno(error, TK_UNWRITABLE, run->folder, "the folder for intermediate images cannot be made");
-    return TK_OK;
-}
 
 static tk_status add_images(tk_run *run, tk_error *error) {
     const tk_workflow *w = run->job->workflow;
@@ -105,20 +61,20 @@ static tk_status share_numbers(tk_run *run, tk_error *error) {
     return tk_comm_agree(run->comm, error);
 }
 
+static tk_status open_store(tk_run *run, int value, tk_error *error) {
+    const tk_workflow_step *s = &run->job->workflow->steps[value - 1];
+    char *file = NULL;
+    if (asprintf(&file, "%s/%s.raw", run->folder, s->name) < 0) return tk_fail_memory(error, "the work store");
+    const tk_status status = tk_rawstore_open(file, tk_kind_bytes(s->step->output), run->plan->size, run->plan->tile,
+                                              true, &run->store[value], error);
+    free(file);
+    return status;
+}
+
 static tk_status open_stores(tk_run *run, tk_error *error) {
-    for (int value = 1; value <= run->plan->steps; value++) {
-        const tk_workflow_step *s = &run->job->workflow->steps[value - 1];
-        char *file = NULL;
-        if (!run->plan->stored[value]) continue;
-        if (asprintf(&file, "%s/%s.raw", run->folder, s->name) < 0) return tk_fail_memory(error, "the work store");
-        if (tk_comm_rank(run->comm) == 0) unlink(file);
-        tk_comm_barrier(run->comm);
-        tk_rawstore_open(file, tk_kind_bytes(s->step->output), run->plan->size, run->plan->tile, true,
-                         &run->store[value], error);
-        free(file);
-        TK_TRY(tk_comm_agree(run->comm, error));
-    }
-    return TK_OK;
+    for (int value = 1; value <= run->plan->steps && error->status == TK_OK; value++)
+        if (run->plan->stored[value]) open_store(run, value, error);
+    return tk_comm_agree(run->comm, error);
 }
 
 static tk_status prepare_steps(tk_run *run, tk_error *error) {
@@ -132,7 +88,7 @@ static tk_status prepare_steps(tk_run *run, tk_error *error) {
 }
 
 static tk_status prepare(tk_run *run, tk_error *error) {
-    if (tk_comm_rank(run->comm) == 0) claim_output(run, error);
+    if (tk_comm_rank(run->comm) == 0) tk_output_claim(run, error);
     TK_TRY(tk_comm_agree(run->comm, error));
     add_images(run, error);
     TK_TRY(tk_comm_agree(run->comm, error));
@@ -175,19 +131,32 @@ static place *order_tiles(const tk_run *run, const tk_stage *stage, tk_error *er
     return order;
 }
 
-/* All tiles once, over all ranks; this rank's share of the survey goes to `partial`. Collective. */
-static tk_status sweep(tk_run *run, const tk_stage *stage, int round, tk_bytes *partial, tk_error *error) {
-    place *order = order_tiles(run, stage, error);
-    TK_TRY(tk_comm_agree(run->comm, error));
-    tk_comm_claim_reset(run->comm);
+/* The tiles that this rank claims, until there are none left; after an error no rank gets another. */
+static void claim_tiles(tk_run *run, const tk_stage *stage, int round, const place *order, tk_fold *fold,
+                        tk_error *error) {
     for (int64_t next; (next = tk_comm_claim(run->comm)) < run->plan->tiles;) {
         tk_progress_tiles(&run->progress, next);
-        if (tk_tile_run(run, stage, round, order[next].tile, partial, error) == TK_OK) continue;
+        if (tk_tile_run(run, stage, round, order[next].tile, fold, error) == TK_OK) continue;
         tk_comm_claim_stop(run->comm);
-        break;
+        return;
     }
+}
+
+/* All tiles once, over all ranks; this rank's share of the survey goes to `partial`. Collective. */
+static tk_status sweep(tk_run *run, const tk_stage *stage, int round, tk_bytes *partial, tk_error *error) {
+    tk_fold fold = {0};
+    place *order = order_tiles(run, stage, error);
+    if (tk_comm_agree(run->comm, error) == TK_OK) {
+        tk_comm_claim_reset(run->comm);
+        claim_tiles(run, stage, round, order, &fold, error);
+        if (error->status == TK_OK && stage->survey >= 0)
+            tk_fold_finish(&fold, run->job->workflow->steps[stage->survey].step, run->job->state[stage->survey], round,
+                           partial, error);
+        tk_comm_agree(run->comm, error);
+    }
+    tk_fold_free(&fold);
     free(order);
-    return tk_comm_agree(run->comm, error);
+    return error->status;
 }
 
 /* Makes what this stage has stored readable on other machines. */
@@ -195,6 +164,13 @@ static tk_status share_stores(tk_run *run, const tk_stage *stage, tk_error *erro
     if (tk_comm_local_size(run->comm) == tk_comm_size(run->comm)) return TK_OK;
     for (int value = stage->fresh + 1; value <= stage->last; value++)
         if (run->store[value]) tk_rawstore_sync(run->store[value], error);
+    TK_TRY(tk_comm_agree(run->comm, error));
+    for (int value = stage->fresh + 1; value <= stage->last; value++) {
+        if (!run->store[value]) continue;
+        tk_rawstore_close(run->store[value], error); /* a network file system looks anew when a file is opened */
+        run->store[value] = NULL;
+        open_store(run, value, error);
+    }
     return tk_comm_agree(run->comm, error);
 }
 
@@ -213,6 +189,8 @@ static tk_status decide_unseen(tk_run *run, const tk_stage *stage, tk_error *err
 
 static tk_status run_stage(tk_run *run, int number, tk_error *error) {
     const tk_stage *stage = &run->plan->stage[number];
+    for (int i = 0; i < 2; i++) tk_scratch_release(&run->block[i]); /* another stage, other sizes */
+    tk_scratch_release(&run->side);
     TK_TRY(decide_unseen(run, stage, error));
     bool more = true;
     for (int round = 0; more; round++) {
@@ -236,16 +214,7 @@ static void close_stores(tk_run *run) {
     tk_error ignored = TK_ERROR_NONE;
     for (int value = 0; run->store && value <= run->plan->steps; value++)
         tk_rawstore_close(run->store[value], &ignored);
-    tk_comm_barrier(run->comm);
-    if (!run->claimed) return;
-    for (int value = 1; value <= run->plan->steps; value++) {
-        char *file = NULL;
-        if (!run->plan->stored[value]) continue;
-        if (asprintf(&file, "%s/%s.raw", run->folder, run->job->workflow->steps[value - 1].name) < 0) continue;
-        unlink(file);
-        free(file);
-    }
-    rmdir(run->folder);
+    tk_comm_barrier(run->comm); /* no rank reads on while rank 0 removes them */
 }
 
 static void release(tk_run *run) {
@@ -283,20 +252,17 @@ static tk_status finish(tk_run *run, tk_error *error) {
     tk_writer_finish(run->writer, error);
     run->writer = NULL;
     TK_TRY(tk_comm_agree(run->comm, error));
-    run->seconds_total = tk_progress_now() - run->progress.begin;
     if (tk_comm_rank(run->comm) == 0) tk_merge(run, error);
     return tk_comm_agree(run->comm, error);
 }
 
-/* Removes what an unsuccessful run has made. */
-static void undo(tk_run *run) {
+/* Lets go of an unfinished result. */
+static void give_up(tk_run *run) {
     tk_error ignored = TK_ERROR_NONE;
     tk_writer_finish(run->writer, &ignored);
     run->writer = NULL;
-    if (!run->result) return;
-    tk_result_abandon(run->result);
+    if (run->result) tk_result_abandon(run->result);
     run->result = NULL;
-    unlink(run->part);
 }
 
 tk_status tk_run_workflow(const tk_job *job, const tk_plan *plan, const tk_run_request *request, tk_comm *comm,
@@ -307,8 +273,9 @@ tk_status tk_run_workflow(const tk_job *job, const tk_plan *plan, const tk_run_r
     if (status == TK_OK) status = prepare(&run, error);
     for (int i = 0; i < plan->stages && status == TK_OK; i++) status = run_stage(&run, i, error);
     if (status == TK_OK) status = finish(&run, error);
-    if (status != TK_OK) undo(&run);
-    if (run.folder && run.store) close_stores(&run);
+    if (status != TK_OK) give_up(&run);
+    close_stores(&run);
+    tk_output_clean(&run, status == TK_OK);
     release(&run);
     return status;
 }

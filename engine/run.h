@@ -39,7 +39,6 @@ typedef struct tk_run {
     json_t *outputs;       /* rank 0: per output, its path and checksum */
     tk_table *table;       /* rank 0, per step: tables made so far */
     double seconds_kernel; /* time this rank spent inside steps */
-    double seconds_total;
 } tk_run;
 
 /* Runs the plan and leaves the finished result under the workflow's output name, with its provenance inside and beside

@@ -56,6 +56,14 @@ static bool reads_own_chain(const tk_job *job, int i, int fresh) {
     return false;
 }
 
+/* Does step i want a halo around what a step of this chain makes for cores alone? */
+static bool wants_more_than_cores(const tk_job *job, const tk_plan *plan, int i, int first) {
+    if (!plan->halo[i][0] && !plan->halo[i][1] && !plan->halo[i][2]) return false;
+    for (int k = first; k < i; k++)
+        if (job->workflow->steps[k].step->core_only) return true;
+    return false;
+}
+
 typedef struct builder {
     const tk_job *job;
     tk_plan *plan;
@@ -90,7 +98,7 @@ tk_status tk_stages_build(const tk_job *job, tk_plan *plan, tk_error *error) {
     plan->stored[0] = true;
     builder b = {job, plan, 0, 0};
     for (int i = 0; i < count; i++) {
-        if (reads_own_chain(job, i, b.fresh)) end_stage(&b, i, -1);
+        if (reads_own_chain(job, i, b.fresh) || wants_more_than_cores(job, plan, i, b.source)) end_stage(&b, i, -1);
         if (job->workflow->steps[i].step->survey && tk_stages_rounds(job, i) > 0) end_stage(&b, i, i);
     }
     if (is_open(&b)) {

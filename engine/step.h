@@ -85,6 +85,7 @@ typedef struct tk_step {
     const char *summary;  /* one line */
     const char *citation; /* the paper, or "" */
     bool exact;           /* the tiled result equals the un-tiled one bit for bit, whatever the tile grid */
+    bool core_only;       /* apply works on cores alone (box == core): a step with a halo after it starts a new stage */
     const char *example;  /* parameters of a small, quick use, as a workflow writes them: "{sigma: 1.5 px}"; for help,
                              and for the tests and benchmarks that go over all steps */
     tk_kind input, output;

@@ -6,28 +6,66 @@
 #include "engine/facts.h"
 #include "io/checksum.h"
 
-tk_status tk_survey_fold(const tk_step *step, const void *state, int round, tk_bytes *partial, const tk_bytes *mine) {
-    if (mine->size == 0) return TK_OK;
-    if (partial->size == 0) return tk_bytes_append(partial, mine->data, mine->size);
-    return step->combine(state, round, partial, mine);
+/* into := into + from; an empty one counts as nothing. */
+static tk_status combine(const tk_step *step, const void *state, int round, tk_bytes *into, const tk_bytes *from) {
+    if (from->size == 0) return TK_OK;
+    if (into->size == 0) return tk_bytes_append(into, from->data, from->size);
+    return step->combine(state, round, into, from);
 }
 
-typedef struct fold {
+tk_status tk_fold_add(tk_fold *fold, const tk_step *step, const void *state, int round, tk_bytes *mine) {
+    tk_bytes carry = *mine;
+    *mine = (tk_bytes){0};
+    for (int k = 0; carry.size > 0; k++) {
+        if (fold->level[k].size == 0) {
+            tk_bytes_free(&fold->level[k]);
+            fold->level[k] = carry;
+            return TK_OK;
+        }
+        const tk_status status = step->combine(state, round, &fold->level[k], &carry);
+        tk_bytes_free(&carry);
+        TK_TRY(status);
+        carry = fold->level[k];
+        fold->level[k] = (tk_bytes){0};
+    }
+    tk_bytes_free(&carry);
+    return TK_OK;
+}
+
+tk_status tk_fold_finish(tk_fold *fold, const tk_step *step, const void *state, int round, tk_bytes *partial,
+                         tk_error *error) {
+    enum { LEVELS = sizeof fold->level / sizeof fold->level[0] };
+    for (int k = 0; k < LEVELS; k++) {
+        const tk_status status = combine(step, state, round, partial, &fold->level[k]);
+        if (status != TK_OK)
+            return tk_fail(error, status, "%s: what the tiles know could not be put together: %s", step->name,
+                           tk_status_text(status));
+        tk_bytes_free(&fold->level[k]);
+    }
+    return TK_OK;
+}
+
+void tk_fold_free(tk_fold *fold) {
+    for (size_t k = 0; k < sizeof fold->level / sizeof fold->level[0]; k++) tk_bytes_free(&fold->level[k]);
+}
+
+/* What collecting from the other ranks needs to know. */
+typedef struct collection {
     const tk_step *step;
     const void *state;
     int round;
     tk_bytes *into;
-} fold;
+} collection;
 
 static tk_status take(void *user, const tk_bytes *bytes) {
-    const fold *f = user;
-    return tk_survey_fold(f->step, f->state, f->round, f->into, bytes);
+    const collection *c = user;
+    return combine(c->step, c->state, c->round, c->into, bytes);
 }
 
 static tk_status gather(tk_run *run, int step, int round, tk_bytes *partial, tk_error *error) {
     const tk_workflow_step *s = &run->job->workflow->steps[step];
-    fold f = {s->step, run->job->state[step], round, partial};
-    const tk_status status = tk_comm_collect(run->comm, partial, take, &f);
+    collection c = {s->step, run->job->state[step], round, partial};
+    const tk_status status = tk_comm_collect(run->comm, partial, take, &c);
     if (status != TK_OK)
         tk_fail(error, status, "%s: what the tiles know could not be put together: %s", s->name,
                 tk_status_text(status));

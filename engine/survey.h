@@ -4,8 +4,20 @@
 
 #include "engine/run.h"
 
-/* partial := partial + mine; an empty one counts as nothing. */
-tk_status tk_survey_fold(const tk_step *step, const void *state, int round, tk_bytes *partial, const tk_bytes *mine);
+/* The partials of a rank's tiles, folded like the digits of a binary counter: level k holds the fold of 2^k tiles, so
+ * that a partial that grows with the image is copied log n times rather than n times. Starts as zeros. */
+typedef struct tk_fold {
+    tk_bytes level[48];
+} tk_fold;
+
+/* Adds a tile's partial, which is taken over; an empty one counts as nothing. */
+tk_status tk_fold_add(tk_fold *fold, const tk_step *step, const void *state, int round, tk_bytes *mine);
+
+/* Folds all levels into `partial`, which is empty, and empties the fold. */
+tk_status tk_fold_finish(tk_fold *fold, const tk_step *step, const void *state, int round, tk_bytes *partial,
+                         tk_error *error);
+
+void tk_fold_free(tk_fold *fold);
 
 /* Ends a round: gathers every rank's partial, lets the step agree on rank 0, spreads the decision, adopts it; makes the
  * table of a step that makes one. *more says that the step asks for another round. Collective, with agreement on

@@ -7,7 +7,6 @@
 
 #include "engine/emit.h"
 #include "engine/guard.h"
-#include "engine/survey.h"
 
 /* What stays the same through one tile. */
 typedef struct passage {
@@ -173,7 +172,7 @@ static tk_block core_of(const tk_block *block) {
     return core;
 }
 
-static tk_status survey_tile(const passage *p, const tk_block *block, tk_bytes *partial) {
+static tk_status survey_tile(const passage *p, const tk_block *block, tk_fold *fold) {
     tk_run *run = p->run;
     const int step = p->stage->survey;
     const tk_step *s = run->job->workflow->steps[step].step;
@@ -185,16 +184,13 @@ static tk_status survey_tile(const passage *p, const tk_block *block, tk_bytes *
     TK_TRY(lend_scratch(p, step, &core));
     const double start = tk_progress_now();
     tk_status status = s->survey(state, p->round, in, &run->work, &mine);
-    if (status == TK_OK && partial->size == 0)
-        status = tk_bytes_append(partial, mine.data, mine.size);
-    else if (status == TK_OK)
-        status = s->combine(state, p->round, partial, &mine);
+    if (status == TK_OK) status = tk_fold_add(fold, s, state, p->round, &mine);
     run->seconds_kernel += tk_progress_now() - start;
     tk_bytes_free(&mine);
     return status == TK_OK ? TK_OK : step_failed(p, step, status);
 }
 
-tk_status tk_tile_run(tk_run *run, const tk_stage *stage, int round, int64_t tile, tk_bytes *partial, tk_error *error) {
+tk_status tk_tile_run(tk_run *run, const tk_stage *stage, int round, int64_t tile, tk_fold *fold, tk_error *error) {
     const passage p = {run, stage, round, tile, tk_plan_tile(run->plan, tile), error};
     const int source = round == 0 ? stage->source : stage->again;
     tk_block block;
@@ -202,6 +198,6 @@ tk_status tk_tile_run(tk_run *run, const tk_stage *stage, int round, int64_t til
     const tk_box box = box_before(&p, source);
     TK_TRY(read_value(&p, source, &box, &run->block[0], &block));
     TK_TRY(apply_chain(&p, source, &block));
-    if (stage->survey >= 0) TK_TRY(survey_tile(&p, &block, partial));
+    if (stage->survey >= 0) TK_TRY(survey_tile(&p, &block, fold));
     return tk_writer_check(run->writer, error);
 }

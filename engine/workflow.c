@@ -102,6 +102,8 @@ static tk_status unknown_step(const reading *r, const tk_node *node, const char 
     return FAIL(r, node, "there is no step '%s' (see: tarkka steps)", name);
 }
 
+enum { LONGEST_NAME = 64 };
+
 static tk_status name_step(const reading *r, const tk_node *node, const tk_node *map, int i) {
     tk_workflow *w = r->workflow;
     const tk_node *given = map ? tk_node_get(map, "name") : NULL;
@@ -109,6 +111,7 @@ static tk_status name_step(const reading *r, const tk_node *node, const tk_node 
     if (given) TK_TRY(read_text(r, given, "a name", &name));
     if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != strlen(name))
         return FAIL(r, given, "the name '%s' may hold only letters, digits, _ and -", name);
+    if (strlen(name) > LONGEST_NAME) return FAIL(r, given, "a name has at most %d letters", LONGEST_NAME);
     if (!strcmp(name, "input"))
         return FAIL(r, given ? given : node, "'input' is the image that is read; choose another name");
     for (int k = 0; k < i; k++)
@@ -300,7 +303,7 @@ static tk_status override_path(const reading *r, const char *given, char **path)
 
 static tk_status set_folder(const reading *r) {
     const char *slash = strrchr(r->file, '/');
-    r->workflow->folder = strndup(r->file, slash ? (size_t)(slash - r->file) : 0);
+    r->workflow->folder = strndup(r->file, slash == r->file ? 1 : slash ? (size_t)(slash - r->file) : 0);
     return r->workflow->folder ? TK_OK : tk_fail_memory(r->error, "the workflow");
 }
 

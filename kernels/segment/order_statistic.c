@@ -59,7 +59,8 @@ tk_status tk_order_count(tk_cview_f32 in, int round, uint32_t bucket, int64_t *c
 }
 
 int64_t tk_order_rank(double percent, int64_t total) {
-    const int64_t rank = (int64_t)ceil(percent / 100 * (double)total);
+    const double exact = percent * (double)total / 100; /* whole percents of whole counts come out whole */
+    const int64_t rank = (int64_t)ceil(exact - 1e-12 * exact);
     return rank < 1 ? 1 : rank > total ? total : rank;
 }
 

@@ -46,7 +46,7 @@ def tarkka(*arguments, ranks=None, threads=None, isa=None, environment=None, tim
         env["TARKKA_CPU"] = isa
     if ranks and "ASAN_OPTIONS" in env:  # leaks are looked for in runs without mpirun; it takes seconds in each rank
         env["ASAN_OPTIONS"] += ":detect_leaks=0"
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, cwd=cwd)
+    return subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=timeout, cwd=cwd)
 
 
 def sha256(array):

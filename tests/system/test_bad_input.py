@@ -2,13 +2,14 @@
 import os
 import shutil
 import subprocess
+import time
 import unittest
 
 import h5py
 import numpy as np
 import tifffile
 
-from harness import SystemTest
+from harness import MPI_ENVIRONMENT, TARKKA, SystemTest
 
 SECONDS = 60
 SMOOTH = [{"gaussian": {"sigma": "1 px"}}]
@@ -25,7 +26,7 @@ class BadInput(SystemTest):
     def refused(self, exit_code, *words, image=None, steps=None, text=None, options=(), environment=None, output=None):
         """A run is refused the same way on one rank alone, and on three."""
         file = self.write("w.yaml", text) if text else self.workflow(str(image or self.image), steps or SMOOTH, "w.yaml")
-        output = output or self.output
+        output = self.output if output is None else output
         before = set(os.listdir(self.folder))
         for ranks in (None, 3):
             self.fails(exit_code, *words, arguments=("run", file, "--output", output, *options), ranks=ranks,
@@ -87,8 +88,46 @@ class BadInput(SystemTest):
 
     def test_output_that_is_an_input(self):
         before = self.image.read_bytes()
-        self.refused(1, "input image", output=self.image, options=("--overwrite",))
+        self.refused(1, "is an input of this run (image)", output=self.image, options=("--overwrite",))
         self.assertEqual(self.image.read_bytes(), before)
+
+    def test_auxiliary_inputs_and_the_provenance_beside_are_not_replaced(self):
+        with h5py.File(self.folder / "psf.h5", "w") as f:
+            f["p"] = np.ones((3, 3, 3), np.float32)
+        steps = [{"deconvolve": {"psf": {"file": f"{self.folder}/psf.h5:/p"}}}]
+        self.refused(1, "input of this run", steps=steps, output=self.folder / "psf.h5", options=("--overwrite",))
+        (self.folder / "result.provenance.json").write_text("precious")
+        self.refused(1, "result.provenance.json", "exists already")
+        self.refused(2, "no output", output="")
+        self.refused(1, "no ordinary file", output="/dev/null", options=("--overwrite",))
+
+    def test_a_name_that_json_cannot_hold(self):
+        strange = os.path.join(os.fsencode(self.folder), b"caf\xe9.tif")
+        with open(strange, "wb") as f:
+            f.write(self.image.read_bytes())
+        self.refused(2, "not UTF-8", options=("--input", os.fsdecode(strange)))
+
+    def test_an_input_that_changes_while_it_is_read(self):
+        rng = np.random.default_rng(5)
+        for change in ("truncate", "replace"):
+            name = self.folder / f"{change}.h5"
+            with h5py.File(name, "w") as f:
+                f["a"] = rng.random((64, 256, 256), dtype=np.float32)
+            workflow = self.workflow(str(name), [{"gaussian": {"sigma": "2 px"}}, {"threshold": {}}], "w.yaml")
+            before = set(os.listdir(self.folder))
+            running = subprocess.Popen([TARKKA, "run", workflow, "--output", self.output, "--tile", "8x32x32"],
+                                       stderr=subprocess.PIPE, text=True, env={**os.environ, **MPI_ENVIRONMENT})
+            while not (self.folder / "result.h5.work").exists() and running.poll() is None:
+                time.sleep(0.005)
+            if change == "truncate":
+                os.truncate(name, name.stat().st_size // 2)
+            else:
+                shutil.copy(name, self.folder / "other.h5")
+                os.replace(self.folder / "other.h5", name)
+            message = running.communicate(timeout=SECONDS)[1]
+            self.assertEqual(running.returncode, 3, message)
+            self.assertIn(f"{change}.h5", message)
+            self.assertEqual(set(os.listdir(self.folder)), before)
 
     def test_a_result_that_another_run_is_writing(self):
         part, store = self.folder / "result.h5.part", self.folder / "result.h5.work"

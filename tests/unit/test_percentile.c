@@ -43,6 +43,16 @@ static void keys_sort_as_values_do(void **state) {
     assert_int_equal(tk_order_key(-0.0f), tk_order_key(0.0f));
 }
 
+/* Whole percents of whole counts have whole ranks, whatever the percentage is in binary. */
+static void whole_percents_have_whole_ranks(void **state) {
+    (void)state;
+    for (int64_t percent = 1; percent <= 100; percent++)
+        for (int64_t hundreds = 1; hundreds <= 1000000000; hundreds *= 10)
+            assert_int_equal(tk_order_rank((double)percent, 100 * hundreds), percent * hundreds);
+    assert_int_equal(tk_order_rank(33.3, 100), 34);
+    assert_int_equal(tk_order_rank(0, 100), 1);
+}
+
 /* The smallest value v with count(<= v) >= p N, counted one by one. */
 static void equals_sorting(void **state) {
     (void)state;
@@ -91,9 +101,8 @@ static void no_scratch_is_an_error(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_sort_as_values_do),
-        cmocka_unit_test(equals_sorting),
-        cmocka_unit_test(nan_takes_no_part),
+        cmocka_unit_test(keys_sort_as_values_do), cmocka_unit_test(whole_percents_have_whole_ranks),
+        cmocka_unit_test(equals_sorting),         cmocka_unit_test(nan_takes_no_part),
         cmocka_unit_test(no_scratch_is_an_error),
     };
     return cmocka_run_group_tests(tests, 0, 0);

@@ -224,6 +224,7 @@ const tk_step tk_step_label = {
         "L. He, Y. Chao, K. Suzuki, A run-based two-scan labeling algorithm, IEEE Trans. Image Processing 17, 2008",
     .example = "{connectivity: 26}",
     .exact = true,
+    .core_only = true,
     .input = TK_KIND_MASK,
     .output = TK_KIND_LABELS,
     .params = params,
