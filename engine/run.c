@@ -54,11 +54,11 @@ static tk_status share_numbers(tk_run *run, tk_error *error) {
     tk_bytes numbers = {0};
     const size_t size = (size_t)run->plan->steps * sizeof *run->image;
     if (tk_bytes_append(&numbers, run->image, size) != TK_OK) tk_fail_memory(error, "the result");
-    TK_TRY(tk_comm_agree(run->comm, error));
-    if (tk_comm_broadcast(run->comm, &numbers) != TK_OK) tk_fail_memory(error, "the result");
+    if (tk_comm_agree(run->comm, error) == TK_OK && tk_comm_broadcast(run->comm, &numbers) != TK_OK)
+        tk_fail_memory(error, "the result");
     if (error->status == TK_OK) memcpy(run->image, numbers.data, size);
     tk_bytes_free(&numbers);
-    return tk_comm_agree(run->comm, error);
+    return error->status;
 }
 
 static tk_status open_store(tk_run *run, int value, tk_error *error) {
@@ -96,12 +96,10 @@ static tk_status prepare(tk_run *run, tk_error *error) {
     prepare_steps(run, error);
     TK_TRY(tk_comm_agree(run->comm, error));
     TK_TRY(open_stores(run, error));
-    tk_writer_start(run->comm, run->result, &run->writer, error);
-    return tk_comm_agree(run->comm, error);
+    return tk_writer_start(run->comm, run->result, &run->writer, error);
 }
 
-/* --- Sweeps ----------------------------------------------------------------------------------------------------------
- */
+/* --- Sweeps ------------------------------------------------------------------------------------------------------- */
 
 typedef struct place {
     int64_t tile, voxels;
@@ -207,8 +205,7 @@ static tk_status run_stage(tk_run *run, int number, tk_error *error) {
     return TK_OK;
 }
 
-/* --- After ---------------------------------------------------------------------------------------------------------
- */
+/* --- After -------------------------------------------------------------------------------------------------------- */
 
 static void close_stores(tk_run *run) {
     tk_error ignored = TK_ERROR_NONE;

@@ -46,8 +46,7 @@ static tk_status make_block(const passage *p, tk_kind kind, const tk_box *box, t
     return TK_OK;
 }
 
-/* --- Reading --------------------------------------------------------------------------------------------------------
- */
+/* --- Reading ------------------------------------------------------------------------------------------------------ */
 
 /* Steps compute with numbers: the input may not hold anything else. */
 static tk_status check_finite(const passage *p, const tk_block *block) {

@@ -248,8 +248,7 @@ static tk_status complete_steps(const reading *r, const tk_node *root) {
     return keep_last(r, list);
 }
 
-/* --- The whole file -------------------------------------------------------------------------------------------------
- */
+/* --- The whole file ----------------------------------------------------------------------------------------------- */
 
 /* One "step.param=value" of the command line. */
 static tk_status apply_set(const reading *r, const char *set) {

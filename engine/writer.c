@@ -103,20 +103,38 @@ static void *serve(void *user) {
     return NULL;
 }
 
-tk_status tk_writer_start(tk_comm *comm, tk_result *result, tk_writer **writer, tk_error *error) {
+static tk_writer *make_writer(tk_comm *comm, tk_result *result, tk_error *error) {
     tk_writer *w = calloc(1, sizeof *w);
-    if (!w) return tk_fail_memory(error, "the writer");
+    if (!w) {
+        tk_fail_memory(error, "the writer");
+        return NULL;
+    }
     w->comm = comm;
     w->result = result;
     w->senders = tk_comm_size(comm) - 1;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
-    if (tk_comm_rank(comm) == 0 && pthread_create(&w->thread, NULL, serve, w) != 0) {
-        free(w);
-        return tk_fail(error, TK_FAILED, "the writer's thread could not be started");
-    }
-    *writer = w;
-    return TK_OK;
+    return w;
+}
+
+static void free_writer(tk_writer *w) {
+    if (!w) return;
+    for (int i = 0; i < QUEUE; i++) tk_bytes_free(&w->queue[i]);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->changed);
+    free(w);
+}
+
+tk_status tk_writer_start(tk_comm *comm, tk_result *result, tk_writer **writer, tk_error *error) {
+    tk_writer *w = make_writer(comm, result, error);
+    if (tk_comm_agree(comm, error) == TK_OK && tk_comm_rank(comm) == 0 &&
+        pthread_create(&w->thread, NULL, serve, w) != 0)
+        tk_fail(error, TK_FAILED, "the writer's thread could not be started");
+    if (tk_comm_agree(comm, error) != TK_OK)
+        free_writer(w);
+    else
+        *writer = w;
+    return error->status;
 }
 
 tk_status tk_writer_check(tk_writer *w, tk_error *error) {
@@ -161,9 +179,6 @@ tk_status tk_writer_finish(tk_writer *w, tk_error *error) {
         const tk_chunk_header end = {.image = -1};
         tk_comm_send(w->comm, &end, sizeof end);
     }
-    for (int i = 0; i < QUEUE; i++) tk_bytes_free(&w->queue[i]);
-    pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->changed);
-    free(w);
+    free_writer(w);
     return error->status;
 }

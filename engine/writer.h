@@ -16,7 +16,7 @@ typedef struct tk_chunk_header {
 } tk_chunk_header;
 
 /* Starts the writer. `result` is used on rank 0 alone (NULL elsewhere) and belongs to the writer until
- * tk_writer_finish. Collective. */
+ * tk_writer_finish. Collective, with agreement on errors: either all ranks have a writer afterwards or none. */
 tk_status tk_writer_start(tk_comm *comm, tk_result *result, tk_writer **writer, tk_error *error);
 
 /* Hands over a message: a header and `bytes` of encoded chunk behind it. The memory may be used again afterwards.

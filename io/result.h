@@ -61,8 +61,7 @@ void tk_result_abandon(tk_result *result);
  * no such text, or there is no memory for it. */
 void tk_result_read_text(const char *file, const char *path, char **text);
 
-/* --- Chunks (no HDF5 call; safe in any thread) ---------------------------------------------------------------------
- */
+/* --- Chunks (no HDF5 call; safe in any thread) -------------------------------------------------------------------- */
 
 /* Room that tk_chunk_encode needs for `bytes` of raw voxels. */
 size_t tk_chunk_bound(size_t bytes);
