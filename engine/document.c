@@ -70,19 +70,21 @@ static tk_status grow(tk_node *node, const reader *r) {
 
 static tk_status read_node(reader *r, yaml_event_t *event, int depth, tk_node *node);
 
+/* Takes the event that begins the next entry of a list or map and makes room for the entry, or sees the end. */
+static tk_status next_entry(reader *r, yaml_event_type_t end, tk_node *node, yaml_event_t *event, bool *ended) {
+    TK_TRY(next_event(r, event));
+    *ended = event->type == end;
+    const tk_status status = *ended ? TK_OK : grow(node, r);
+    if (*ended || status != TK_OK) yaml_event_delete(event);
+    return status;
+}
+
 static tk_status read_list(reader *r, int depth, tk_node *node) {
+    yaml_event_t event;
+    bool ended = false;
     for (;;) {
-        yaml_event_t event;
-        TK_TRY(next_event(r, &event));
-        if (event.type == YAML_SEQUENCE_END_EVENT) {
-            yaml_event_delete(&event);
-            return TK_OK;
-        }
-        const tk_status status = grow(node, r);
-        if (status != TK_OK) {
-            yaml_event_delete(&event);
-            return status;
-        }
+        TK_TRY(next_entry(r, YAML_SEQUENCE_END_EVENT, node, &event, &ended));
+        if (ended) return TK_OK;
         TK_TRY(read_node(r, &event, depth, &node->items[node->count - 1]));
     }
 }
@@ -98,18 +100,11 @@ static tk_status check_key(const reader *r, const tk_node *map) {
 }
 
 static tk_status read_map(reader *r, int depth, tk_node *node) {
+    yaml_event_t event;
+    bool ended = false;
     for (;;) {
-        yaml_event_t event;
-        TK_TRY(next_event(r, &event));
-        if (event.type == YAML_MAPPING_END_EVENT) {
-            yaml_event_delete(&event);
-            return TK_OK;
-        }
-        const tk_status status = grow(node, r);
-        if (status != TK_OK) {
-            yaml_event_delete(&event);
-            return status;
-        }
+        TK_TRY(next_entry(r, YAML_MAPPING_END_EVENT, node, &event, &ended));
+        if (ended) return TK_OK;
         TK_TRY(read_node(r, &event, depth, &node->keys[node->count - 1]));
         TK_TRY(check_key(r, node));
         TK_TRY(next_event(r, &event));
