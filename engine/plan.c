@@ -12,7 +12,7 @@
 #include "engine/stages.h"
 
 /* More than any machine has; small enough that a sum of a few thousand of them fits an int64_t. */
-#define MOST_BYTES 1e15
+static const int64_t MOST_BYTES = 1000000000000000;
 
 enum { REFERENCE_RANKS = 4, CHUNK = 64, CHUNK_LEAST = 8, CHUNK_MOST = 128, CANDIDATES = 64 };
 
@@ -87,7 +87,7 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 /* Bytes of a value's block in memory, allocation included. */
 static int64_t block_bytes(const tk_job *job, int value, const int64_t block[3]) {
     const double bytes = voxels(block) * (double)tk_kind_bytes(tk_workflow_value_kind(job->workflow, value));
-    return bytes > MOST_BYTES ? (int64_t)MOST_BYTES : (int64_t)bytes + 4096;
+    return bytes > (double)MOST_BYTES ? MOST_BYTES : (int64_t)bytes + 4096;
 }
 
 static tk_need step_need(const tk_job *job, int step, const int64_t in[3]) {
@@ -95,7 +95,7 @@ static tk_need step_need(const tk_job *job, int step, const int64_t in[3]) {
     return s->bytes ? s->bytes(job->state[step], in) : (tk_need){0, 0};
 }
 
-static int64_t clamp_bytes(size_t bytes) { return bytes > MOST_BYTES ? (int64_t)MOST_BYTES : (int64_t)bytes; }
+static int64_t clamp_bytes(size_t bytes) { return bytes > (size_t)MOST_BYTES ? MOST_BYTES : (int64_t)bytes; }
 
 /* Adds what one step needs in a stage: its output beside its input, its images, its scratch. */
 static void add_step(const tk_job *job, const tk_plan *plan, const int64_t tile[3], int step, int last, int64_t *blocks,
@@ -273,7 +273,7 @@ static void sum_up(const tk_job *job, tk_plan *plan) {
     for (int i = 0; i < job->workflow->count; i++) {
         const tk_workflow_step *step = &job->workflow->steps[i];
         if (step->step->output == TK_KIND_TABLE) continue;
-        const int64_t bytes = (int64_t)fmin(image * (double)tk_kind_bytes(step->step->output), MOST_BYTES);
+        const int64_t bytes = (int64_t)fmin(image * (double)tk_kind_bytes(step->step->output), (double)MOST_BYTES);
         if (step->keep) plan->result_bytes += bytes;
         if (plan->stored[i + 1]) plan->store_bytes += bytes;
     }
