@@ -30,6 +30,13 @@ build_and_test() {
     ctest --test-dir "build/$1" --output-on-failure "${@:2}"
 }
 
+# ctest shows only what fails: what was not run at all is said here, last, where nobody overlooks it.
+say_skipped() {
+    [ -n "${TARKKA_TEST_DATA:-}" ] || echo "NOT RUN: tests on real images (set TARKKA_TEST_DATA to their folder)"
+    [ "$(id -u)" -eq 0 ] || echo "NOT RUN: tests on a full disk (mounting a small file system needs root)"
+}
+trap say_skipped EXIT
+
 ./install-packages.sh tests
 case "${1:-all}" in
 lint) lint ;;
