@@ -64,8 +64,10 @@ void bench_begin(bench *b, const char *name, int argc, char **argv) {
             b->quick = true;
         else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc)
             b->file = argv[++i];
+        else if (strcmp(argv[i], "--volumes") == 0 && i + 1 < argc)
+            b->volumes = argv[++i];
         else {
-            fprintf(stderr, "usage: %s [--quick] [--json FILE]\n", argv[0]);
+            fprintf(stderr, "usage: %s [--quick] [--json FILE] [--volumes FOLDER]\n", argv[0]);
             exit(2);
         }
     }
@@ -86,15 +88,23 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Fills seconds[case][repeat] in turn; how many repeats. */
-static int repeat(const bench *b, const bench_case *cases, int count, double seconds[][MOST_REPEATS]) {
+static double cpu_now(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Fills seconds[case][repeat] and the least cpu[case] in turn; how many repeats. */
+static int repeat(const bench *b, const bench_case *cases, int count, double seconds[][MOST_REPEATS], double *cpu) {
     double spent = 0;
     int done = 0;
     for (; done < MOST_REPEATS && (done < b->repeats || spent < least_seconds); done++)
         for (int i = 0; i < count; i++) {
-            const double start = bench_now();
+            const double start = bench_now(), cpu_start = cpu_now();
             cases[i].run(cases[i].context);
             seconds[i][done] = bench_now() - start;
+            const double cpu_spent = cpu_now() - cpu_start;
+            if (done == 0 || cpu_spent < cpu[i]) cpu[i] = cpu_spent;
             spent += seconds[i][done];
         }
     return done;
@@ -109,9 +119,9 @@ static void report(bench *b, const bench_case *c, bench_time time) {
     printf("%-44s %3d %12.3f %12.3f %9.1f %9.1f\n", c->name, c->threads, 1e3 * time.least, 1e3 * time.median,
            1e-9 * c->bytes / time.least, 1e-9 * c->flops / time.least);
     (void)fflush(stdout);
-    json_array_append_new(b->results,
-                          json_pack("{s:s, s:i, s:f, s:f, s:f, s:f}", "name", c->name, "threads", c->threads, "min_s",
-                                    time.least, "median_s", time.median, "bytes", c->bytes, "flops", c->flops));
+    json_array_append_new(b->results, json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f}", "name", c->name, "threads",
+                                                c->threads, "min_s", time.least, "cpu_s", time.cpu, "median_s",
+                                                time.median, "bytes", c->bytes, "flops", c->flops));
 }
 
 static void report_failure(bench *b, const bench_case *c) {
@@ -122,13 +132,13 @@ static void report_failure(bench *b, const bench_case *c) {
 }
 
 void bench_run_together(bench *b, const bench_case *cases, int count, bench_time *times) {
-    double seconds[BENCH_TOGETHER][MOST_REPEATS];
+    double seconds[BENCH_TOGETHER][MOST_REPEATS], cpu[BENCH_TOGETHER] = {0};
     bool good[BENCH_TOGETHER];
     for (int i = 0; i < count; i++) good[i] = warm_up(&cases[i]);
-    const int repeats = repeat(b, cases, count, seconds);
+    const int repeats = repeat(b, cases, count, seconds, cpu);
     for (int i = 0; i < count; i++) {
         qsort(seconds[i], (size_t)repeats, sizeof(double), by_value);
-        times[i] = good[i] ? (bench_time){seconds[i][0], seconds[i][repeats / 2]} : (bench_time){0, 0};
+        times[i] = good[i] ? (bench_time){seconds[i][0], seconds[i][repeats / 2], cpu[i]} : (bench_time){0, 0, 0};
         if (good[i])
             report(b, &cases[i], times[i]);
         else
@@ -146,6 +156,21 @@ void bench_figure(bench *b, const char *name, double value, const char *unit) {
     printf("%-48s %12.4g %s\n", name, value, unit);
     (void)fflush(stdout);
     json_array_append_new(b->results, json_pack("{s:s, s:f, s:s}", "name", name, "value", value, "unit", unit));
+}
+
+void bench_volume(bench *b, const char *name, const char *type, size_t element, const int64_t size[3],
+                  const void *voxels) {
+    char path[4096];
+    const size_t count = (size_t)(size[0] * size[1] * size[2]);
+    if (!b->volumes) return;
+    (void)snprintf(path, sizeof path, "%s/%s.%s.%lldx%lldx%lld.raw", b->volumes, name, type, (long long)size[0],
+                   (long long)size[1], (long long)size[2]);
+    FILE *file = fopen(path, "wb");
+    const bool written = file && fwrite(voxels, element, count, file) == count;
+    if ((file && fclose(file) != 0) || !written) {
+        fprintf(stderr, "%s: cannot be written\n", path);
+        b->failed = true;
+    }
 }
 
 int bench_end(bench *b) {

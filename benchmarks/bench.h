@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct bench_case {
     const char *name;
@@ -19,18 +20,20 @@ typedef struct bench_case {
 
 typedef struct bench_time {
     double least, median; /* seconds; 0 when the case failed */
+    double cpu;           /* the least CPU seconds of all threads: what a busy machine spoils less */
 } bench_time;
 
 typedef struct bench {
     bool quick; /* --quick: fewer and smaller cases */
     int repeats;
     bool failed;
-    const char *file; /* --json */
+    const char *file;    /* --json */
+    const char *volumes; /* --volumes */
     json_t *document, *results;
 } bench;
 
-/* Reads --json FILE and --quick, and notes commit, CPU, instruction set and library versions. Exits with status 2 on
- * wrong usage. */
+/* Reads --json FILE, --quick and --volumes FOLDER, and notes commit, CPU, instruction set and library versions. Exits
+ * with status 2 on wrong usage. */
 void bench_begin(bench *b, const char *name, int argc, char **argv);
 
 /* Times a case, prints its line and adds it to the results. */
@@ -43,6 +46,11 @@ void bench_run_together(bench *b, const bench_case *cases, int count, bench_time
 
 /* Adds a derived figure (a ratio, a fraction) to the results, and prints it. */
 void bench_figure(bench *b, const char *name, double value, const char *unit);
+
+/* Writes voxels to FOLDER/NAME.TYPE.ZxYxX.raw, where --volumes asked for that: other programs can then be timed on the
+ * same ones. `type` is as numpy names it; `element` bytes each. */
+void bench_volume(bench *b, const char *name, const char *type, size_t element, const int64_t size[3],
+                  const void *voxels);
 
 /* Writes the JSON where that was asked for; the program's exit status. */
 int bench_end(bench *b);

@@ -4,7 +4,7 @@
 end_to_end.py TARKKA [--quick] [--json FILE]
 
 The steps and a small use of each come from `tarkka steps --json`; the image is a phantom. Both times are in the result's
-provenance (resources.seconds and resources.seconds_in_steps_rank0). What lies between them is reading, compressing,
+provenance (resources.seconds and resources.seconds_over_ranks.compute). What lies between them is reading, compressing,
 writing, reading back and hashing. One rank, one thread, so that the two can be compared; the median of several runs.
 """
 import argparse
@@ -68,7 +68,7 @@ def measure(tarkka, folder, image, steps, runs):
         resources = json.loads((folder / "r.provenance.json").read_text())["resources"]
         if i:
             total.append(resources["seconds"])
-            kernels.append(resources["seconds_in_steps_rank0"])
+            kernels.append(resources["seconds_over_ranks"]["compute"])
     return statistics.median(total), statistics.median(kernels)
 
 

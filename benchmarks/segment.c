@@ -117,6 +117,7 @@ static void measure(bench *b, scene *s, const char *name, void (*run)(void *), b
 }
 
 static void measure_masks(bench *b, scene *s, const char *kind, double copy) {
+    if (s->work.threads == 1) bench_volume(b, kind, "uint8", 1, s->size, s->mask.data);
     for (s->connectivity = 6; s->connectivity <= 26; s->connectivity += 20) {
         char name[80];
         (void)snprintf(name, sizeof name, "components, %s, connectivity %d", kind, s->connectivity);

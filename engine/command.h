@@ -1,7 +1,8 @@
 /* A command of the tarkka program ("tarkka run …"): its help, its options and what it does.
  *
  * Commands that only need the engine live in engine/; those that need kernels live in workflows/commands/, where
- * commands.def names them. main.c parses the options of all by these tables, and prints --help from them. */
+ * commands.def names them; those for clusters live in slurm/. main.c parses the options of all by these tables, and
+ * prints --help from them. */
 #ifndef TK_ENGINE_COMMAND_H
 #define TK_ENGINE_COMMAND_H
 
@@ -39,6 +40,11 @@ tk_status tk_option_integer(const tk_arguments *arguments, const char *name, int
 tk_status tk_option_number(const tk_arguments *arguments, const char *name, double least, double most, double fallback,
                            double *value, tk_error *error);
 
+/* The value of an option as a time in seconds, written with its unit (90s, 20min, 35h, 2d); `fallback` when it is not
+ * given. Errors: TK_USAGE. */
+tk_status tk_option_duration(const tk_arguments *arguments, const char *name, double fallback, double *seconds,
+                             tk_error *error);
+
 /* The value of an option as ZxYxX, three positive integers; *value is untouched when it is not given. Errors: TK_USAGE.
  */
 tk_status tk_option_size(const tk_arguments *arguments, const char *name, int64_t value[3], tk_error *error);
@@ -56,5 +62,12 @@ typedef struct tk_command {
 
 /* Commands that need kernels, ended by NULL. Defined by workflows/commands/registry.c. */
 extern const tk_command *const tk_kernel_commands[];
+
+/* Draws a finished result (run --picture): its image with the outlines of its objects, beside it as RESULT.png. Defined
+ * by workflows/commands/picture_result.c. */
+tk_status tk_draw_result(const char *file, tk_error *error);
+
+/* Commands for clusters, ended by NULL. Defined by slurm/registry.c. */
+extern const tk_command *const tk_slurm_commands[];
 
 #endif

@@ -11,7 +11,4 @@
  * provenance, closes the file, gives it its final name and puts the provenance beside it. */
 tk_status tk_merge(tk_run *run, tk_error *error);
 
-/* The path of a step's output in the result ("/images/NAME"), allocated; NULL: no memory. */
-char *tk_merge_path(const tk_workflow_step *step);
-
 #endif

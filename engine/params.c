@@ -10,7 +10,8 @@
 #include <string.h>
 
 #include "engine/params_read.h"
-#include "engine/suggest.h"
+#include "engine/syntax/suggest.h"
+#include "io/image.h"
 
 struct tk_params {
     const char *step, *document;
@@ -88,6 +89,15 @@ tk_status tk_params_voxels(const tk_params *params, const char *name, const doub
         voxels[a] /= voxel_um[a];
     }
     return TK_OK;
+}
+
+char *tk_params_name(const tk_params *params, const char *name, int i) {
+    const tk_value *value = tk_params_get(params, name);
+    if (!value->set || i < 0 || i >= value->count) return NULL;
+    if (*value->text != '[') return strdup(value->text);
+    const char *at = value->text + 1;
+    for (int k = 0; k < i; k++) at += strcspn(at, ",") + strlen(", ");
+    return strndup(at, strcspn(at, ",]"));
 }
 
 /* --- Parsing of values ------------------------------------------------------------------------------------------ */
@@ -202,13 +212,13 @@ static const char *next_choice(const char *choices, char word[64]) {
 static tk_status unknown_choice(const source *s) {
     char word[64] = "", best[64] = "";
     const char *near = NULL;
-    int distance = 0;
+    int apart = 0;
     for (const char *at = s->param->choices; (at = next_choice(at, word));) {
         const char *nearest = near ? best : NULL;
-        tk_suggest(s->node->text, word, &nearest, &distance);
+        tk_suggest(s->node->text, word, &nearest, &apart);
         if (nearest == word) near = memcpy(best, word, sizeof best);
     }
-    if (!tk_suggest_is_near(s->node->text, near, distance))
+    if (!tk_suggest_is_near(s->node->text, near, apart))
         return bad_value(s, "'%s' is not one of %s", s->node->text, s->param->choices);
     return bad_value(s, "'%s' is not one of %s; did you mean '%s'?", s->node->text, s->param->choices, best);
 }
@@ -225,6 +235,19 @@ static tk_status read_file(const source *s, tk_value *value) {
     TK_TRY(need_scalar(s, "the name of a file"));
     value->text = tk_path_from(s->folder, s->node->text);
     return value->text ? TK_OK : tk_fail_memory(s->error, s->param->name);
+}
+
+static tk_status read_names(const source *s, tk_value *value) {
+    const tk_node *node = s->node;
+    value->count = node->type == TK_NODE_LIST ? node->count : 1;
+    if (node->type != TK_NODE_LIST || s->param->most <= 1)
+        return need_scalar(s, "'input' or the name of an earlier step");
+    if (node->count < 1 || node->count > (int)s->param->most)
+        return bad_value(s, "expected one name, or a list of at most %d", (int)s->param->most);
+    for (int i = 0; i < node->count; i++)
+        if (node->items[i].type != TK_NODE_SCALAR || !*node->items[i].text)
+            return bad_value(s, "expected names of earlier steps, or 'input'");
+    return TK_OK;
 }
 
 static tk_status read_value(const source *s, tk_value *value) {
@@ -244,23 +267,29 @@ static tk_status read_value(const source *s, tk_value *value) {
     case TK_PARAM_FILE:
         return read_file(s, value);
     case TK_PARAM_IMAGE:
-        return need_scalar(s, "'input' or the name of an earlier step");
+        return read_names(s, value);
+    case TK_PARAM_MASK:
+    case TK_PARAM_LABELS:
+        value->count = 1;
+        return need_scalar(s, "the name of an earlier step");
     case TK_PARAM_NONE:
         break;
     }
     return bad_value(s, "has no type");
 }
 
-/* What the value was written as: "[1 px, 2 px, 2 px]" for a list. */
+/* What the value was written as: "[1 px, 2 px, 2 px]" for a list. NULL: no memory. */
 static char *written(const tk_node *node) {
-    char text[256] = "[";
-    if (node->type == TK_NODE_SCALAR) return strdup(node->text);
-    for (int i = 0; i < node->count; i++) {
-        const size_t used = strlen(text);
-        snprintf(text + used, sizeof text - used, "%s%s", i ? ", " : "", node->items[i].text);
+    char *text = strdup(node->type == TK_NODE_SCALAR ? node->text : "[");
+    if (node->type == TK_NODE_SCALAR) return text;
+    for (int i = 0; text && i < node->count; i++) {
+        char *longer = NULL;
+        const char *next = i + 1 < node->count ? ", " : "]";
+        if (asprintf(&longer, "%s%s%s", text, node->items[i].text, next) < 0) longer = NULL;
+        free(text);
+        text = longer;
     }
-    strncat(text, "]", sizeof text - strlen(text) - 1);
-    return strdup(text);
+    return text;
 }
 
 static tk_status assign(const source *s, tk_value *value) {
@@ -280,7 +309,7 @@ static tk_status assign(const source *s, tk_value *value) {
 
 char *tk_path_from(const char *folder, const char *path) {
     char *joined = NULL;
-    if (*path == '/' || !*folder) return strdup(path);
+    if (*path == '/' || !*folder || tk_image_is_computed(path)) return strdup(path);
     return asprintf(&joined, "%s/%s", folder, path) < 0 ? NULL : joined;
 }
 
@@ -323,9 +352,38 @@ tk_status tk_params_make(const char *step, const tk_param *table, const char *do
 
 void tk_params_free(tk_params *params) {
     if (!params) return;
-    for (int i = 0; i < params->count; i++) free(params->values[i].text);
+    for (int i = 0; params->values && i < params->count; i++) free(params->values[i].text);
     free(params->values);
     free(params);
+}
+
+/* `text` with every {channel} replaced, allocated; NULL: no memory. */
+static char *with_channel(const char *text, int64_t channel) {
+    static const char place[] = "{channel}";
+    const char *at = strstr(text, place);
+    char *rest = at ? with_channel(at + strlen(place), channel) : NULL, *made = NULL;
+    if (!at) return strdup(text);
+    if (!rest || asprintf(&made, "%.*s%lld%s", (int)(at - text), text, (long long)channel, rest) < 0) made = NULL;
+    free(rest);
+    return made;
+}
+
+tk_status tk_params_of_channel(const tk_params *params, int64_t channel, tk_params **copy) {
+    tk_params *made = malloc(sizeof *made);
+    if (!made) return TK_NO_MEMORY;
+    *made = *params;
+    made->values = calloc((size_t)params->count + 1, sizeof *made->values);
+    *copy = made;
+    for (int i = 0; made->values && i < params->count; i++) {
+        const tk_value *from = &params->values[i];
+        made->values[i] = *from;
+        made->values[i].text = NULL;
+        if (!from->text) continue;
+        made->values[i].text =
+            params->table[i].type == TK_PARAM_FILE ? with_channel(from->text, channel) : strdup(from->text);
+        if (!made->values[i].text) return TK_NO_MEMORY;
+    }
+    return made->values ? TK_OK : TK_NO_MEMORY;
 }
 
 /* Is `name` the map that holds dotted parameters ("psf" of "psf.file")? */
@@ -339,9 +397,9 @@ static bool is_group(const tk_params *params, const char *name) {
 static tk_status unknown_name(const tk_params *params, const char *name, const tk_node *node, const char *document,
                               tk_error *error) {
     const char *best = NULL;
-    int distance = 0;
-    for (int i = 0; i < params->count; i++) tk_suggest(name, params->table[i].name, &best, &distance);
-    if (tk_suggest_is_near(name, best, distance))
+    int apart = 0;
+    for (int i = 0; i < params->count; i++) tk_suggest(name, params->table[i].name, &best, &apart);
+    if (tk_suggest_is_near(name, best, apart))
         return tk_node_fail(document, node, error, "%s has no parameter '%s'; did you mean '%s'?", params->step, name,
                             best);
     return tk_node_fail(document, node, error, "%s has no parameter '%s' (see: tarkka steps)", params->step, name);
@@ -395,16 +453,17 @@ static json_t *value_to_json(const tk_param *param, const tk_value *value) {
     case TK_PARAM_NUMBER:
         return json_real(value->number[0]);
     case TK_PARAM_LENGTH:
+    case TK_PARAM_IMAGE:
         return *value->text == '[' ? list_to_json(value->text) : json_string(value->text);
     default:
         return json_string(value->text);
     }
 }
 
-json_t *tk_params_to_json(const tk_params *params) {
+json_t *tk_params_to_json(const tk_params *params, bool defaults) {
     json_t *object = json_object();
     for (int i = 0; object && i < params->count; i++) {
-        if (!params->values[i].set) continue;
+        if (!(defaults ? params->values[i].set : params->values[i].given)) continue;
         const char *name = params->table[i].name, *dot = strchr(name, '.');
         json_t *group = object;
         if (dot) {

@@ -19,7 +19,10 @@ typedef enum tk_param_type {
     TK_PARAM_LENGTH,  /* 2 px, 0.3 um, 525 nm, 1 mm; or three of them, z y x */
     TK_PARAM_CHOICE,  /* one of a few words */
     TK_PARAM_FILE,    /* path of a file, or file.h5:/dataset */
-    TK_PARAM_IMAGE    /* "input", or the name of an earlier step that makes an image */
+    TK_PARAM_IMAGE,   /* "input", or the name of an earlier step that makes an image; `most` > 1: or a list of up to
+                         so many */
+    TK_PARAM_MASK,    /* the name of an earlier step that makes a mask */
+    TK_PARAM_LABELS   /* … that makes labels */
 } tk_param_type;
 
 typedef struct tk_param {
@@ -42,6 +45,7 @@ typedef struct tk_value {
     bool set;         /* given or defaulted */
     bool given;       /* by the workflow or --set */
     int64_t integer;  /* BOOL (0, 1), INTEGER; CHOICE: index of the word */
+    int count;        /* IMAGE, MASK, LABELS: how many names */
     double number[3]; /* NUMBER, PERCENT (0 … 100); LENGTH: z y x in voxels or micrometres */
     tk_unit unit;     /* LENGTH */
     char *text;       /* as written; FILE: resolved path. Owned by the params */
@@ -58,6 +62,9 @@ bool tk_params_bool(const tk_params *params, const char *name);
 int64_t tk_params_integer(const tk_params *params, const char *name);
 double tk_params_number(const tk_params *params, const char *name);
 const char *tk_params_text(const tk_params *params, const char *name); /* NULL when not set */
+
+/* The i-th of the names of an IMAGE, MASK or LABELS parameter, allocated; NULL: no memory, or no such name. */
+char *tk_params_name(const tk_params *params, const char *name, int i);
 
 /* A length in voxels, z y x. Errors: TK_INVALID when it is given in micrometres and the image's voxel size is not
  * known. */

@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/connect.h"
+#include "engine/images.h"
 #include "engine/params_read.h"
-#include "engine/suggest.h"
+#include "engine/syntax/named_values.h"
+#include "engine/syntax/suggest.h"
 
 /* What a function here needs to know of the file being read. */
 typedef struct reading {
@@ -20,14 +23,14 @@ typedef struct reading {
 static tk_status check_keys(const reading *r, const tk_node *map, const char *where, const char *const *known) {
     for (int i = 0; i < map->count; i++) {
         const char *key = map->keys[i].text, *best = NULL;
-        int distance = 0;
+        int apart = 0;
         bool found = false;
         for (int k = 0; known[k] && !found; k++) {
             found = !strcmp(key, known[k]);
-            tk_suggest(key, known[k], &best, &distance);
+            tk_suggest(key, known[k], &best, &apart);
         }
         if (found) continue;
-        if (tk_suggest_is_near(key, best, distance))
+        if (tk_suggest_is_near(key, best, apart))
             return FAIL(r, &map->keys[i], "%s has no key '%s'; did you mean '%s'?", where, key, best);
         return FAIL(r, &map->keys[i], "%s has no key '%s'", where, key);
     }
@@ -52,15 +55,22 @@ static tk_status read_path(const reading *r, const tk_node *node, const char *wh
     return *path ? TK_OK : tk_fail_memory(r->error, "the workflow");
 }
 
-static tk_status read_index(const reading *r, const tk_node *input, const char *key, int64_t *index, bool *given) {
+static tk_status read_selection(const reading *r, const tk_node *input, const char *key, tk_selection *selection) {
     const tk_node *node = tk_node_get(input, key);
-    if (!node) return TK_OK;
-    char *end = NULL;
-    if (node->type == TK_NODE_SCALAR) *index = strtoll(node->text, &end, 10);
-    if (!end || end == node->text || *end || *index < 0)
-        return FAIL(r, node, "%s: expected a whole number from 0 on", key);
-    *given = true;
-    return TK_OK;
+    return node ? tk_selection_read(node, r->file, key, selection, r->error) : TK_OK;
+}
+
+/* The keys that describe one image, or each of many. */
+static tk_status read_choice(const reading *r, const tk_node *node) {
+    const tk_node *axes = tk_node_get(node, "axes");
+    tk_workflow *w = r->workflow;
+    if (axes) {
+        const char *text = NULL;
+        TK_TRY(read_text(r, axes, "axes, as in tyx", &text));
+        TK_TRY(copy(r, text, &w->axes));
+    }
+    TK_TRY(read_selection(r, node, "channel", &w->channel));
+    return read_selection(r, node, "time", &w->time);
 }
 
 static tk_status read_input(const reading *r, const tk_node *node) {
@@ -70,15 +80,21 @@ static tk_status read_input(const reading *r, const tk_node *node) {
     if (node->type == TK_NODE_SCALAR) return read_path(r, node, "an image", &w->image);
     if (node->type != TK_NODE_MAP) return FAIL(r, node, "input: expected {image: FILE, …}");
     TK_TRY(check_keys(r, node, "input", known));
-    const tk_node *image = tk_node_get(node, "image"), *axes = tk_node_get(node, "axes");
+    const tk_node *image = tk_node_get(node, "image");
     if (image) TK_TRY(read_path(r, image, "the name of an image", &w->image));
-    if (axes) {
-        const char *text = NULL;
-        TK_TRY(read_text(r, axes, "axes, as in tyx", &text));
-        TK_TRY(copy(r, text, &w->axes));
-    }
-    TK_TRY(read_index(r, node, "channel", &w->channel, &w->channel_given));
-    return read_index(r, node, "time", &w->time, &w->time_given);
+    return read_choice(r, node);
+}
+
+static tk_status read_inputs(const reading *r, const tk_node *root) {
+    static const char *const known[] = {"images", "channel", "time", "axes", NULL};
+    const tk_node *node = tk_node_get(root, "inputs");
+    if (!node) return TK_OK;
+    if (node->type != TK_NODE_MAP || !tk_node_get(node, "images"))
+        return FAIL(r, node, "inputs: expected {images: PATTERN}, as in {images: \"raw/*.tif\"}");
+    if (tk_node_get(root, "input")) return FAIL(r, node, "inputs: there is an input already; give one of them");
+    TK_TRY(check_keys(r, node, "inputs", known));
+    TK_TRY(read_path(r, tk_node_get(node, "images"), "a pattern of images", &r->workflow->images));
+    return read_choice(r, node);
 }
 
 /* --- Steps -------------------------------------------------------------------------------------------------------- */
@@ -87,17 +103,11 @@ tk_kind tk_workflow_value_kind(const tk_workflow *workflow, int value) {
     return value == 0 ? TK_KIND_IMAGE : workflow->steps[value - 1].step->output;
 }
 
-/* The latest value before step i that is not a table: what the step works on. */
-static int value_before(const tk_workflow *workflow, int i) {
-    while (i > 0 && tk_workflow_value_kind(workflow, i) == TK_KIND_TABLE) i--;
-    return i;
-}
-
 static tk_status unknown_step(const reading *r, const tk_node *node, const char *name) {
     const char *best = NULL;
-    int distance = 0;
-    for (int i = 0; tk_steps[i]; i++) tk_suggest(name, tk_steps[i]->name, &best, &distance);
-    if (tk_suggest_is_near(name, best, distance))
+    int apart = 0;
+    for (int i = 0; tk_steps[i]; i++) tk_suggest(name, tk_steps[i]->name, &best, &apart);
+    if (tk_suggest_is_near(name, best, apart))
         return FAIL(r, node, "there is no step '%s'; did you mean '%s'?", name, best);
     return FAIL(r, node, "there is no step '%s' (see: tarkka steps)", name);
 }
@@ -128,44 +138,6 @@ static tk_status read_keep(const reading *r, const tk_node *map, tk_workflow_ste
     step->keep = node->type == TK_NODE_SCALAR && !strcmp(node->text, "true");
     if (!step->keep && (node->type != TK_NODE_SCALAR || strcmp(node->text, "false") != 0))
         return FAIL(r, node, "keep: expected true or false");
-    return TK_OK;
-}
-
-/* Turns "input" or the name of an earlier step into a value. */
-static tk_status find_value(const reading *r, int i, const char *param, const tk_value *value, int *found) {
-    const tk_workflow *w = r->workflow;
-    const tk_params *params = w->steps[i].params;
-    const char *best = "input";
-    int distance = 0;
-    if (!strcmp(value->text, "input")) return *found = 0, TK_OK;
-    tk_suggest(value->text, "input", &best, &distance);
-    for (int k = 0; k < i; k++) {
-        tk_suggest(value->text, w->steps[k].name, &best, &distance);
-        if (strcmp(value->text, w->steps[k].name) != 0) continue;
-        if (w->steps[k].step->output == TK_KIND_IMAGE) return *found = k + 1, TK_OK;
-        return tk_params_fail(params, param, r->error, "'%s' makes %s, not an image", value->text,
-                              tk_kind_text(w->steps[k].step->output));
-    }
-    return tk_params_fail(params, param, r->error, "no earlier step is called '%s'; did you mean '%s'?", value->text,
-                          best);
-}
-
-static tk_status connect(const reading *r, const tk_node *node, int i) {
-    tk_workflow_step *step = &r->workflow->steps[i];
-    const int before = value_before(r->workflow, i);
-    const tk_kind kind = tk_workflow_value_kind(r->workflow, before);
-    if (kind != step->step->input)
-        return FAIL(r, node, "%s works on %s, but %s gives %s", step->step->name, tk_kind_text(step->step->input),
-                    before ? r->workflow->steps[before - 1].name : "the input", tk_kind_text(kind));
-    step->input[step->inputs++] = before;
-    const tk_value *value = NULL;
-    const tk_param *param = NULL;
-    for (int k = 0; (param = tk_params_at(step->params, k, &value)); k++) {
-        if (param->type != TK_PARAM_IMAGE || !value->set) continue;
-        if (step->inputs == TK_MAX_INPUTS) return FAIL(r, node, "%s reads too many images", step->name);
-        TK_TRY(find_value(r, i, param->name, value, &step->input[step->inputs]));
-        step->inputs++;
-    }
     return TK_OK;
 }
 
@@ -243,7 +215,7 @@ static tk_status complete_steps(const reading *r, const tk_node *root) {
         const tk_node *item = &list->items[i], *name = item->type == TK_NODE_MAP ? &item->keys[0] : item;
         TK_TRY(tk_params_complete(step->params, name, r->error));
         if (step->step->check) TK_TRY(step->step->check(step->params, r->error));
-        TK_TRY(connect(r, name, i));
+        TK_TRY(tk_connect_step(r->workflow, i, name, r->error));
     }
     return keep_last(r, list);
 }
@@ -253,8 +225,7 @@ static tk_status complete_steps(const reading *r, const tk_node *root) {
 /* One "step.param=value" of the command line. */
 static tk_status apply_set(const reading *r, const char *set) {
     const char *dot = strchr(set, '.'), *equals = strchr(set, '=');
-    if (!dot || !equals || dot > equals)
-        return tk_fail(r->error, TK_USAGE, "--set %s: expected STEP.PARAMETER=VALUE", set);
+    if (!equals) return tk_fail(r->error, TK_USAGE, "--set %s: expected STEP.PARAMETER=VALUE", set);
     for (int i = 0; i < r->workflow->count; i++) {
         const tk_workflow_step *step = &r->workflow->steps[i];
         if (strlen(step->name) != (size_t)(dot - set) || strncmp(step->name, set, (size_t)(dot - set)) != 0) continue;
@@ -281,16 +252,18 @@ static tk_status check_version(const reading *r, const tk_node *root) {
 }
 
 static tk_status read_document(const reading *r, const tk_node *root, const tk_overrides *overrides) {
-    static const char *const known[] = {"tarkka", "input", "output", "steps", NULL};
+    static const char *const known[] = {"tarkka", "input", "inputs", "output", "values", "steps", NULL};
     tk_workflow *w = r->workflow;
     if (root->type != TK_NODE_MAP) return FAIL(r, root, "expected a workflow: tarkka, input, output, steps");
     TK_TRY(check_keys(r, root, "a workflow", known));
     TK_TRY(check_version(r, root));
     TK_TRY(read_input(r, tk_node_get(root, "input")));
+    TK_TRY(read_inputs(r, root));
     const tk_node *output = tk_node_get(root, "output");
     if (output) TK_TRY(read_path(r, output, "the name of the result", &w->output));
     TK_TRY(read_steps(r, root));
-    for (int i = 0; overrides->set && overrides->set[i]; i++) TK_TRY(apply_set(r, overrides->set[i]));
+    for (int i = 0; overrides->set && overrides->set[i]; i++)
+        if (!tk_named_values_is_set(overrides->set[i])) TK_TRY(apply_set(r, overrides->set[i]));
     return complete_steps(r, root);
 }
 
@@ -300,25 +273,64 @@ static tk_status override_path(const reading *r, const char *given, char **path)
     return copy(r, given, path);
 }
 
+/* Of many images: the one that is asked for, by number or by name, and its output. */
+static tk_status choose_image(const reading *r, const char *item) {
+    tk_workflow *w = r->workflow;
+    if (!w->images)
+        return item ? tk_fail(r->error, TK_USAGE, "--item %s: the workflow has no inputs: to choose from", item)
+                    : TK_OK;
+    if (!w->image && (!w->output || !strstr(w->output, "{stem}")))
+        return tk_fail(r->error, TK_INVALID,
+                       "%s: many images need an output: with {stem} in it, as in results/{stem}.h5", r->file);
+    if (item) TK_TRY(tk_images_choose(w->images, item, &w->image, r->error));
+    if (!w->image || !w->output) return TK_OK;
+    char *output = tk_images_output(w->output, w->image);
+    if (!output) return tk_fail_memory(r->error, "the workflow");
+    free(w->output);
+    w->output = output;
+    return TK_OK;
+}
+
 static tk_status set_folder(const reading *r) {
     const char *slash = strrchr(r->file, '/');
     r->workflow->folder = strndup(r->file, slash == r->file ? 1 : slash ? (size_t)(slash - r->file) : 0);
     return r->workflow->folder ? TK_OK : tk_fail_memory(r->error, "the workflow");
 }
 
-tk_status tk_workflow_read(const char *file, const tk_overrides *overrides, tk_workflow *workflow, tk_error *error) {
-    *workflow = (tk_workflow){.file = strdup(file)};
-    if (!workflow->file) return tk_fail_memory(error, "the workflow");
+static tk_status read_all(const reading *r, tk_node *root, const tk_overrides *overrides) {
+    TK_TRY(tk_named_values_apply(r->file, root, overrides->set, r->error));
+    TK_TRY(read_document(r, root, overrides));
+    TK_TRY(override_path(r, overrides->input, &r->workflow->image));
+    TK_TRY(override_path(r, overrides->output, &r->workflow->output));
+    return choose_image(r, overrides->item);
+}
+
+/* `text` NULL: the file's. */
+static tk_status read_workflow(const char *file, const char *text, const char *folder, const tk_overrides *overrides,
+                               tk_workflow *workflow, tk_error *error) {
+    *workflow = (tk_workflow){.file = strdup(file), .folder = folder ? strdup(folder) : NULL};
+    if (!workflow->file || (folder && !workflow->folder)) {
+        tk_workflow_free(workflow);
+        return tk_fail_memory(error, "the workflow");
+    }
     const reading r = {workflow->file, workflow, error};
     tk_document document = {0};
-    tk_status status = set_folder(&r);
-    if (status == TK_OK) status = tk_document_read(file, &document, error);
-    if (status == TK_OK) status = read_document(&r, &document.root, overrides);
-    if (status == TK_OK) status = override_path(&r, overrides->input, &workflow->image);
-    if (status == TK_OK) status = override_path(&r, overrides->output, &workflow->output);
+    tk_status status = folder ? TK_OK : set_folder(&r);
+    if (status == TK_OK)
+        status = text ? tk_document_parse(file, text, &document, error) : tk_document_read(file, &document, error);
+    if (status == TK_OK) status = read_all(&r, &document.root, overrides);
     if (document.name) tk_document_free(&document);
     if (status != TK_OK) tk_workflow_free(workflow);
     return status;
+}
+
+tk_status tk_workflow_read(const char *file, const tk_overrides *overrides, tk_workflow *workflow, tk_error *error) {
+    return read_workflow(file, NULL, NULL, overrides, workflow, error);
+}
+
+tk_status tk_workflow_parse(const char *name, const char *text, const char *folder, const tk_overrides *overrides,
+                            tk_workflow *workflow, tk_error *error) {
+    return read_workflow(name, text, folder, overrides, workflow, error);
 }
 
 void tk_workflow_free(tk_workflow *workflow) {
@@ -330,26 +342,31 @@ void tk_workflow_free(tk_workflow *workflow) {
     free(workflow->file);
     free(workflow->folder);
     free(workflow->image);
+    free(workflow->images);
     free(workflow->axes);
     free(workflow->output);
+    tk_selection_free(&workflow->channel);
+    tk_selection_free(&workflow->time);
     *workflow = (tk_workflow){0};
 }
 
-static json_t *step_to_json(const tk_workflow_step *step) {
-    json_t *params = tk_params_to_json(step->params);
+static json_t *step_to_json(const tk_workflow_step *step, bool defaults) {
+    json_t *params = tk_params_to_json(step->params, defaults);
     json_object_set_new(params, "name", json_string(step->name));
     json_object_set_new(params, "keep", json_boolean(step->keep));
     return json_pack("{s:o}", step->step->name, params);
 }
 
-json_t *tk_workflow_to_json(const tk_workflow *workflow) {
+json_t *tk_workflow_to_json(const tk_workflow *workflow, bool defaults) {
     json_t *input = json_object(), *steps = json_array();
     if (workflow->image) json_object_set_new(input, "image", json_string(workflow->image));
     if (workflow->axes) json_object_set_new(input, "axes", json_string(workflow->axes));
-    json_object_set_new(input, "channel", json_integer(workflow->channel));
-    json_object_set_new(input, "time", json_integer(workflow->time));
-    for (int i = 0; i < workflow->count; i++) json_array_append_new(steps, step_to_json(&workflow->steps[i]));
-    json_t *root = json_pack("{s:i, s:o, s:o}", "tarkka", 1, "input", input, "steps", steps);
+    json_object_set_new(input, "channel", tk_selection_to_json(&workflow->channel));
+    json_object_set_new(input, "time", tk_selection_to_json(&workflow->time));
+    for (int i = 0; i < workflow->count; i++) json_array_append_new(steps, step_to_json(&workflow->steps[i], defaults));
+    if (workflow->images && !workflow->image) json_object_set_new(input, "images", json_string(workflow->images));
+    const char *key = workflow->images && !workflow->image ? "inputs" : "input";
+    json_t *root = json_pack("{s:i, s:o, s:o}", "tarkka", 1, key, input, "steps", steps);
     if (workflow->output) json_object_set_new(root, "output", json_string(workflow->output));
     return root;
 }

@@ -1,6 +1,7 @@
 /* The cache of machine facts. An entry is 64 hexadecimal digits (SHA-256 of the rest), a newline, and the contents. */
 #include "io/cache.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -20,8 +21,7 @@ static bool name_is_plain(const char *name) {
     return name[0] != '\0' && name[0] != '.' && name[strspn(name, plain)] == '\0' && strlen(name) < 200;
 }
 
-/* The directory, or NULL when there is no memory or no home; the caller frees it. */
-static char *cache_directory(void) {
+char *tk_cache_folder(void) {
     const char *own = getenv("TARKKA_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char *path = NULL;
     int made = -1;
@@ -87,7 +87,7 @@ static tk_status unwrap(tk_bytes *bytes, tk_error *error) {
 tk_status tk_cache_load(const char *name, tk_bytes *bytes, tk_error *error) {
     *bytes = (tk_bytes){0};
     if (!name_is_plain(name)) return tk_fail(error, TK_FAILED, "'%s' is no name for a cache entry", name);
-    char *directory = cache_directory();
+    char *directory = tk_cache_folder();
     char *path = directory ? entry_path(directory, name) : NULL;
     const int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     free(path);
@@ -127,7 +127,7 @@ static tk_status write_entry(const char *path, const char *hex, const void *data
 tk_status tk_cache_store(const char *name, const void *data, size_t size, tk_error *error) {
     if (!name_is_plain(name)) return tk_fail(error, TK_FAILED, "'%s' is no name for a cache entry", name);
     if (size > LARGEST - HEADER) return tk_fail(error, TK_FAILED, "cache entry '%s' is too large", name);
-    char *directory = cache_directory();
+    char *directory = tk_cache_folder();
     if (!directory) return tk_fail(error, TK_UNWRITABLE, "no place for a cache (set TARKKA_CACHE or HOME)");
     char hex[65];
     char *path = entry_path(directory, name);
@@ -137,4 +137,17 @@ tk_status tk_cache_store(const char *name, const void *data, size_t size, tk_err
     free(path);
     free(directory);
     return status;
+}
+
+void tk_cache_list(void (*tell)(void *user, const char *name, int64_t bytes, int64_t written), void *user) {
+    char *directory = tk_cache_folder();
+    DIR *folder = directory ? opendir(directory) : NULL;
+    free(directory);
+    if (!folder) return;
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        struct stat about;
+        if (!name_is_plain(entry->d_name) || fstatat(dirfd(folder), entry->d_name, &about, 0) != 0) continue;
+        if (S_ISREG(about.st_mode)) tell(user, entry->d_name, about.st_size, about.st_mtim.tv_sec);
+    }
+    closedir(folder);
 }

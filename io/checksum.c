@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libdeflate.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,3 +80,5 @@ tk_status tk_file_sha256(const char *path, char hex[65], int64_t *bytes, tk_erro
     if (status == TK_OK && bytes) *bytes = length;
     return status;
 }
+
+uint32_t tk_crc32(uint32_t crc, const void *data, size_t size) { return libdeflate_crc32(crc, data, size); }

@@ -1,4 +1,4 @@
-/* SHA-256 (FIPS 180-4) of bytes and of files, as 64 lower-case hexadecimal digits. */
+/* SHA-256 (FIPS 180-4) of bytes and of files, as 64 lower-case hexadecimal digits; CRC-32 for what is checked often. */
 #ifndef TK_IO_CHECKSUM_H
 #define TK_IO_CHECKSUM_H
 
@@ -25,5 +25,8 @@ tk_status tk_bytes_sha256(const void *data, size_t size, char hex[65], tk_error 
 /* The SHA-256 of a file, read once from start to end in small pieces; *bytes (may be NULL) is its length.
  * Errors: TK_UNREADABLE, TK_NO_MEMORY. */
 tk_status tk_file_sha256(const char *path, char hex[65], int64_t *bytes, tk_error *error);
+
+/* The CRC-32 (that of zlib and PNG) of `size` more bytes; `crc` is that of the bytes before, 0 at the start. */
+uint32_t tk_crc32(uint32_t crc, const void *data, size_t size);
 
 #endif

@@ -262,4 +262,4 @@ static tk_status hdf5_read(void *handle, int64_t time, int64_t channel, const tk
     return status;
 }
 
-const tk_image_format tk_format_hdf5 = {"HDF5", hdf5_probe, hdf5_open, hdf5_read, hdf5_close};
+const tk_image_format tk_format_hdf5 = {"HDF5", NULL, hdf5_probe, hdf5_open, hdf5_read, hdf5_close};

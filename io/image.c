@@ -20,6 +20,8 @@ struct tk_image {
     const tk_image_format *format;
     void *handle;
     tk_image_info info;
+    void *piece; /* what is being converted; kept for the next read */
+    size_t piece_bytes;
 };
 
 static const tk_image_format *const formats[] = {
@@ -27,6 +29,15 @@ static const tk_image_format *const formats[] = {
 #include "io/formats.def"
 #undef X
 };
+
+/* The format that computes images with this spec; NULL: it names a file. */
+static const tk_image_format *computing_format(const char *spec) {
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (formats[i]->prefix && !strncmp(spec, formats[i]->prefix, strlen(formats[i]->prefix))) return formats[i];
+    return NULL;
+}
+
+bool tk_image_is_computed(const char *spec) { return computing_format(spec) != NULL; }
 
 static bool exists(const char *path) {
     struct stat about;
@@ -85,7 +96,7 @@ static tk_status find_format(const char *file, const tk_image_format **format, t
     size_t size = 0;
     TK_TRY(read_head(file, head, sizeof head, &size, error));
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
-        if (formats[i]->probe(head, size)) {
+        if (formats[i]->probe && formats[i]->probe(head, size)) {
             *format = formats[i];
             return TK_OK;
         }
@@ -103,17 +114,27 @@ static tk_status check_info(const char *spec, const tk_image_info *info, tk_erro
     return TK_OK;
 }
 
+static tk_status open_file(tk_image *image, const char *axes, tk_error *error) {
+    const char *dataset;
+    char *file = split_spec(image->spec, &dataset);
+    if (!file) return tk_fail_memory(error, "opening an image");
+    tk_status status = find_format(file, &image->format, error);
+    if (status == TK_OK) status = image->format->open(file, dataset, axes, &image->info, &image->handle, error);
+    free(file);
+    return status;
+}
+
 tk_status tk_image_open(const char *spec, const char *axes, tk_image **image, tk_error *error) {
     *image = NULL;
-    const char *dataset;
-    char *file = split_spec(spec, &dataset);
     tk_image *made = calloc(1, sizeof *made);
     tk_status status = TK_OK;
-    if (!file || !made || !(made->spec = strdup(spec))) status = tk_fail_memory(error, "opening an image");
-    if (status == TK_OK) status = find_format(file, &made->format, error);
-    if (status == TK_OK) status = made->format->open(file, dataset, axes, &made->info, &made->handle, error);
+    if (!made || !(made->spec = strdup(spec))) status = tk_fail_memory(error, "opening an image");
+    if (made) made->format = computing_format(spec);
+    if (status == TK_OK && made->format)
+        status = made->format->open(spec + strlen(made->format->prefix), NULL, axes, &made->info, &made->handle, error);
+    else if (status == TK_OK)
+        status = open_file(made, axes, error);
     if (status == TK_OK) status = check_info(spec, &made->info, error);
-    free(file);
     if (status == TK_OK)
         *image = made;
     else
@@ -128,6 +149,7 @@ void tk_image_close(tk_image *image) {
     if (image->handle) image->format->close(image->handle);
     tk_image_info_clear(&image->info);
     free(image->spec);
+    free(image->piece);
     free(image);
 }
 
@@ -186,14 +208,20 @@ static tk_box next_piece(const tk_image *image, const tk_box *box, int64_t z, in
 typedef tk_status (*take_piece)(const tk_image *image, const tk_box *box, const tk_box *piece, const void *dense,
                                 void *view, tk_error *error);
 
+/* Room for a piece: large buffers that come and go cost more in page faults than what is done with them. */
+static tk_status reserve_piece(tk_image *image, size_t bytes, tk_error *error) {
+    if (bytes <= image->piece_bytes) return TK_OK;
+    free(image->piece);
+    image->piece = malloc(bytes);
+    image->piece_bytes = image->piece ? bytes : 0;
+    return image->piece ? TK_OK : tk_fail_memory(error, "reading an image");
+}
+
 static tk_status read_piece(tk_image *image, int64_t time, int64_t channel, const tk_box *box, const tk_box *piece,
                             take_piece take, void *view, tk_error *error) {
-    void *dense = malloc((size_t)tk_box_count(piece) * tk_dtype_size(image->info.type));
-    if (!dense) return tk_fail_memory(error, "reading an image");
-    tk_status status = image->format->read(image->handle, time, channel, piece, dense, error);
-    if (status == TK_OK) status = take(image, box, piece, dense, view, error);
-    free(dense);
-    return status;
+    TK_TRY(reserve_piece(image, (size_t)tk_box_count(piece) * tk_dtype_size(image->info.type), error));
+    TK_TRY(image->format->read(image->handle, time, channel, piece, image->piece, error));
+    return take(image, box, piece, image->piece, view, error);
 }
 
 static tk_status read_pieces(tk_image *image, int64_t time, int64_t channel, const tk_box *box, take_piece take,

@@ -20,7 +20,7 @@ typedef struct tk_channel {
 
 /* What an image is. Everything the source does not say is 0 or NULL. */
 typedef struct tk_image_info {
-    const char *format;      /* "OME-TIFF", "TIFF", "HDF5" */
+    const char *format;      /* "OME-TIFF", "TIFF", "HDF5", "null" */
     tk_dtype type;           /* element type in the file */
     int64_t times, channels; /* >= 1 */
     int64_t size[3];         /* z y x, >= 1 */
@@ -38,9 +38,9 @@ typedef struct tk_image tk_image;
 /* Bytes of decoded strips, tiles or chunks that an open image keeps at most, for reads that share them. */
 enum { TK_IMAGE_CACHE = 64 << 20 };
 
-/* Opens an image: "file.tif", "file.ome.tif", or "file.h5:/path/to/dataset". `axes` names the axes of an HDF5
- * dataset, slowest first, from the letters t c z y x, each once ("tyx"); NULL means the last of "tczyx" that the
- * dataset has
+/* Opens an image: "file.tif", "file.ome.tif", "file.h5:/path/to/dataset", or "null:ZxYxX:TYPE" (io/null.c). `axes`
+ * names the axes of an HDF5 dataset, slowest first, from the letters t c z y x, each once ("tyx"); NULL means the last
+ * of "tczyx" that the dataset has
  * ("zyx" for three axes); for other formats it must be NULL. The caller closes the image.
  * Errors: TK_UNREADABLE with file and remedy. */
 tk_status tk_image_open(const char *spec, const char *axes, tk_image **image, tk_error *error);
@@ -65,14 +65,19 @@ void tk_image_close(tk_image *image);
 /* The file part of a spec ("file.h5" of "file.h5:/path"), for checksums; the caller frees it. NULL: no memory. */
 char *tk_image_file(const char *spec);
 
+/* Is the image computed from its spec ("null:64x64x64")? Then no file stands behind it, and its spec says all of it. */
+bool tk_image_is_computed(const char *spec);
+
 /* --- For the formats themselves ---------------------------------------------------------------------------------- */
 
 typedef struct tk_image_format {
     const char *name;
+    /* What specs of images without a file begin with ("null:"); NULL: images are in files, and probe knows them. */
+    const char *prefix;
     /* Does this file look like mine? `head` holds the file's first `size` bytes (up to 1024). */
     bool (*probe)(const unsigned char *head, size_t size);
-    /* Opens file (and dataset, the part after ':', NULL when there is none); fills info, whose strings and arrays the
-     * caller frees with tk_image_info_clear; *handle is the format's own. */
+    /* Opens file (and dataset, the part after ':', NULL when there is none; without a file: the spec after the prefix);
+     * fills info, whose strings and arrays the caller frees with tk_image_info_clear; *handle is the format's own. */
     tk_status (*open)(const char *file, const char *dataset, const char *axes, tk_image_info *info, void **handle,
                       tk_error *error);
     /* Reads a box of one time point and channel, in the file's own type and native byte order, densely packed z y x. */

@@ -61,3 +61,25 @@ void tk_part_discard(tk_part *part) {
     if (part->part) unlink(part->part);
     forget(part);
 }
+
+static tk_status read_all(int fd, const char *file, tk_bytes *bytes, tk_error *error) {
+    enum { PIECE = 1 << 20 };
+    bytes->size = 0;
+    for (ssize_t done = 1; done > 0;) {
+        const size_t at = bytes->size;
+        if (tk_bytes_resize(bytes, at + PIECE) != TK_OK) return tk_fail_memory(error, file);
+        do done = read(fd, bytes->data + at, PIECE);
+        while (done < 0 && errno == EINTR);
+        bytes->size = at + (size_t)(done > 0 ? done : 0);
+        if (done < 0) return tk_fail_errno(error, TK_UNREADABLE, file, "cannot be read");
+    }
+    return TK_OK;
+}
+
+tk_status tk_file_read(const char *file, tk_bytes *bytes, tk_error *error) {
+    const int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return tk_fail_errno(error, TK_UNREADABLE, file, "cannot be read");
+    const tk_status status = read_all(fd, file, bytes, error);
+    close(fd);
+    return status;
+}

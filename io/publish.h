@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "io/bytes.h"
 #include "io/error.h"
 
 typedef struct tk_part {
@@ -24,5 +25,8 @@ tk_status tk_part_publish(tk_part *part, tk_error *error);
 
 /* Closes and removes the unfinished file. */
 void tk_part_discard(tk_part *part);
+
+/* Reads a whole file into `bytes`, which the caller frees. Errors: TK_UNREADABLE, TK_NO_MEMORY. */
+tk_status tk_file_read(const char *file, tk_bytes *bytes, tk_error *error);
 
 #endif

@@ -29,8 +29,33 @@ tk_column *tk_table_column(const tk_table *table, const char *name) {
     return NULL;
 }
 
+int64_t tk_table_integer(const tk_column *column, int64_t row) {
+    switch (column->type) {
+    case TK_U8:
+        return ((const uint8_t *)column->data)[row];
+    case TK_I8:
+        return ((const int8_t *)column->data)[row];
+    case TK_U16:
+        return ((const uint16_t *)column->data)[row];
+    case TK_I16:
+        return ((const int16_t *)column->data)[row];
+    case TK_U32:
+        return ((const uint32_t *)column->data)[row];
+    case TK_I32:
+        return ((const int32_t *)column->data)[row];
+    case TK_U64:
+        return (int64_t)((const uint64_t *)column->data)[row];
+    case TK_I64:
+        return ((const int64_t *)column->data)[row];
+    default:
+        return 0;
+    }
+}
+
 void tk_table_free(tk_table *table) {
     for (int i = 0; i < table->columns; i++) free(table->column[i].data);
+    for (int i = 0; table->texts && i < 3 * table->columns; i++) free(table->texts[i]);
+    free(table->texts);
     free(table->column);
     *table = (tk_table){0};
 }

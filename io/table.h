@@ -8,9 +8,9 @@
 #include "io/error.h"
 
 typedef struct tk_column {
-    const char *name;        /* as scikit-image's regionprops names it, where that has a name; static text */
-    const char *unit;        /* "um", "um^3", "voxel", "" ; static text */
-    const char *description; /* static text */
+    const char *name;        /* as scikit-image's regionprops names it, where that has a name … */
+    const char *unit;        /* "um", "um^3", "voxel", "" … */
+    const char *description; /* … texts that outlive the table */
     tk_dtype type;
     void *data; /* `rows` elements, owned by the table */
 } tk_column;
@@ -19,6 +19,7 @@ typedef struct tk_table {
     int64_t rows;
     int columns;
     tk_column *column; /* owned */
+    char **texts;      /* the columns' texts where the table owns them: 3 for each column; else NULL */
 } tk_table;
 
 /* Makes a table with zeroed columns like those of `columns` (their data is ignored). The caller frees it with
@@ -27,6 +28,9 @@ tk_status tk_table_make(int64_t rows, const tk_column *columns, int count, tk_ta
 
 /* The column of that name, or NULL. */
 tk_column *tk_table_column(const tk_table *table, const char *name);
+
+/* An entry of a column of integers (0 of any other). */
+int64_t tk_table_integer(const tk_column *column, int64_t row);
 
 void tk_table_free(tk_table *table);
 

@@ -199,4 +199,4 @@ static tk_status tiff_read(void *handle, int64_t time, int64_t channel, const tk
     return TK_OK;
 }
 
-const tk_image_format tk_format_tiff = {"TIFF", tiff_probe, tiff_open, tiff_read, tiff_close};
+const tk_image_format tk_format_tiff = {"TIFF", NULL, tiff_probe, tiff_open, tiff_read, tiff_close};

@@ -25,11 +25,14 @@ bool tk_isa_from_text(const char *text, tk_isa *isa);
 /* In a *_simd.c file: `name` with the suffix of the instruction set that is being compiled. */
 #define TK_ISA_NAME(name) TK_CONCAT(name, TK_ISA)
 
+/* TK_ISA_COMPILED: the names of all that were compiled. */
 #if defined(__x86_64__)
+#define TK_ISA_COMPILED            "baseline, avx2, avx512"
 #define TK_ISA_DECLARE(type, name) extern const type name##_baseline, name##_avx2, name##_avx512
 #define TK_ISA_SELECT(name, isa)                                                                                       \
     ((isa) == TK_ISA_AVX512 ? &name##_avx512 : (isa) == TK_ISA_AVX2 ? &name##_avx2 : &name##_baseline)
 #else
+#define TK_ISA_COMPILED            "baseline"
 #define TK_ISA_DECLARE(type, name) extern const type name##_baseline
 #define TK_ISA_SELECT(name, isa)   ((void)(isa), &name##_baseline)
 #endif

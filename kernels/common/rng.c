@@ -5,8 +5,9 @@
 
 enum { PHILOX_ROUNDS = 10, POISSON_TABLE = 10 };
 
-/* From here on the logarithms in PTRS cancel too many digits, and the skewness, 1 / sqrt(mean), is below 4e-5. */
-static const double POISSON_LARGE = 1e9;
+/* From here on the logarithms in PTRS and BTRS cancel too many digits, and the skewness, 1 / sqrt(mean), is below 4e-5.
+ */
+static const double POISSON_LARGE = 1e9, BINOMIAL_LARGE = 1e9;
 
 void tk_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
     uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
@@ -173,4 +174,41 @@ int64_t tk_rng_poisson(tk_rng *rng, double mean) {
     if (mean < POISSON_LARGE) return poisson_by_rejection(rng, mean);
     const double bounded = mean < 0x1p53 ? mean : 0x1p53;
     return (int64_t)floor(bounded + sqrt(bounded) * tk_rng_normal(rng) + 0.5);
+}
+
+static int64_t binomial_by_inversion(tk_rng *rng, double n, double p) {
+    const double u = tk_rng_uniform(rng), odds = p / (1 - p);
+    double term = exp_ieee(n * log_ieee(1 - p)), sum = term, k = 0;
+    while (u > sum && k < n) {
+        k++;
+        term *= odds * (n - k + 1) / k;
+        sum += term;
+    }
+    return (int64_t)k;
+}
+
+/* Names as in Hörmann's algorithm BTRS. */
+static int64_t binomial_by_rejection(tk_rng *rng, double n, double p) {
+    const double spq = sqrt(n * p * (1 - p)), b = 1.15 + 2.53 * spq, a = -0.0873 + 0.0248 * b + 0.01 * p;
+    const double c = n * p + 0.5, v_r = 0.92 - 4.2 / b, alpha = (2.83 + 5.1 / b) * spq;
+    const double lpq = log_ieee(p / (1 - p)), m = floor((n + 1) * p), h = log_factorial(m) + log_factorial(n - m);
+    for (;;) {
+        const double u = tk_rng_uniform(rng) - 0.5, v = tk_rng_uniform(rng), us = 0.5 - fabs(u);
+        const double k = floor((2 * a / us + b) * u + c);
+        if (us >= 0.07 && v <= v_r) return (int64_t)k;
+        if (k < 0 || k > n) continue;
+        const double log_accept = log_ieee(v * alpha / (a / (us * us) + b));
+        if (log_accept <= h - log_factorial(k) - log_factorial(n - k) + (k - m) * lpq) return (int64_t)k;
+    }
+}
+
+int64_t tk_rng_binomial(tk_rng *rng, int64_t n, double p) {
+    if (!(n > 0 && p > 0)) return 0;
+    if (p >= 1) return n;
+    if (p > 0.5) return n - tk_rng_binomial(rng, n, 1 - p);
+    const double trials = (double)n, mean = trials * p;
+    if (mean < 10) return binomial_by_inversion(rng, trials, p);
+    if (trials < BINOMIAL_LARGE) return binomial_by_rejection(rng, trials, p);
+    const double k = floor(mean + sqrt(mean * (1 - p)) * tk_rng_normal(rng) + 0.5);
+    return k < 0 ? 0 : k > trials ? n : (int64_t)k;
 }

@@ -43,4 +43,9 @@ double tk_rng_exponential(tk_rng *rng);
  */
 int64_t tk_rng_poisson(tk_rng *rng, double mean);
 
+/* Binomial of n trials of probability p: by inversion where n min(p, 1 - p) is below 10, else by transformed rejection
+ * BTRS (Hörmann, "The generation of binomial random variates", J. Stat. Comput. Simul. 46, 1993), and from n = 10^9 on
+ * as a rounded normal of that mean and variance. 0 unless n > 0 and p > 0; n from p = 1 on. */
+int64_t tk_rng_binomial(tk_rng *rng, int64_t n, double p);
+
 #endif

@@ -17,6 +17,9 @@ typedef struct tk_total {
 /* The total of an image's voxels; the same for any number of threads. */
 tk_total tk_total_of(tk_cview_f32 image, int threads);
 
+/* The total of their squares; voxels not below 2^24 in magnitude are refused. */
+tk_total tk_total_of_squares(tk_cview_f32 image, int threads);
+
 /* into := into + from. */
 void tk_total_add(tk_total *into, const tk_total *from);
 

@@ -7,30 +7,24 @@
 
 #include "kernels/common/view.h"
 
-enum { LINE_FLOATS = 16, PAGE_FLOATS = 1024, PLANE_OFFSET = 48 };
+enum { LINE_FLOATS = 16 };
 
 /* Rounded up to an odd number of 64-byte lines. */
 static int64_t odd_lines(int64_t floats) { return ((floats + LINE_FLOATS - 1) / LINE_FLOATS | 1) * LINE_FLOATS; }
 
-/* The next plane stride that starts 192 bytes beyond a multiple of 4 KiB. */
-static int64_t offset_plane(int64_t floats) {
-    const int64_t beyond = (floats - PLANE_OFFSET) % PAGE_FLOATS;
-    return beyond == 0 ? floats : floats + (PAGE_FLOATS - beyond) % PAGE_FLOATS;
-}
-
 const char *tk_fft_library(void) { return fftwf_version; }
 
 tk_status tk_fft_layout(const int64_t size[3], tk_fft *fft) {
-    *fft = (tk_fft){.size = {size[0], size[1], size[2]}};
+    *fft = (tk_fft){.size = {size[0], size[1], size[2]}, .spares = 3};
     for (int axis = 0; axis < 3; axis++)
         if (size[axis] < 1 || size[axis] > INT_MAX - 64) return TK_NO_MEMORY;
     fft->spectrum = size[TK_X] / 2 + 1;
     fft->blocks = (fft->spectrum + TK_FFT_COLUMNS - 1) / TK_FFT_COLUMNS;
     fft->row_stride = odd_lines(2 * fft->spectrum);
     int64_t rows, count;
-    if (__builtin_mul_overflow(size[TK_Y], fft->row_stride, &rows) || rows > INT64_MAX - PAGE_FLOATS)
+    if (__builtin_mul_overflow(size[TK_Y], fft->row_stride, &rows) || rows > INT64_MAX - 2 * LINE_FLOATS)
         return TK_NO_MEMORY;
-    fft->plane_stride = offset_plane(rows);
+    fft->plane_stride = odd_lines(rows);
     /* Twice the volume bounds the filter too, whose blocks are rounded up. */
     if (__builtin_mul_overflow(size[TK_Z], fft->plane_stride, &count) || count > INT64_MAX / 32) return TK_NO_MEMORY;
     return TK_OK;
@@ -42,12 +36,21 @@ int64_t tk_fft_filter_count(const tk_fft *fft) {
     return fft->size[TK_Y] * fft->blocks * fft->size[TK_Z] * 2 * TK_FFT_COLUMNS;
 }
 
-int64_t tk_fft_row_offset(const tk_fft *fft) {
+int64_t tk_fft_spare_offset(const tk_fft *fft) {
     const int64_t longest = fft->size[TK_Y] > fft->size[TK_Z] ? fft->size[TK_Y] : fft->size[TK_Z];
     return longest * 2 * TK_FFT_COLUMNS;
 }
 
+int64_t tk_fft_row_offset(const tk_fft *fft) {
+    return tk_fft_spare_offset(fft) + fft->spares * fft->size[TK_Z] * 2 * TK_FFT_COLUMNS;
+}
+
 int64_t tk_fft_buffer_count(const tk_fft *fft) { return tk_fft_row_offset(fft) + fft->row_stride; }
+
+int tk_fft_lanes(const tk_fft *fft, int64_t volume) {
+    const int64_t fit = volume / (tk_fft_buffer_count(fft) * (int64_t)sizeof(float));
+    return fit < 4 ? 4 : fit > 64 ? 64 : (int)fit;
+}
 
 /* A block of columns: the value i of column c at [i * TK_FFT_COLUMNS + c]. */
 static fftwf_plan plan_columns(int64_t length, float *buffer, int sign, unsigned flags) {

@@ -27,6 +27,8 @@ typedef struct tk_fft {
     int64_t spectrum;                  /* complex values in a transformed row: size[x] / 2 + 1 */
     int64_t blocks;                    /* blocks of columns in a plane */
     int64_t row_stride, plane_stride;  /* in floats */
+    int64_t spares;                    /* blocks of columns in a buffer beside the first: 3, what any filter needs;
+                                        * 1 will do for one term in half precision, 0 for one in single */
     fftwf_plan forward[3], inverse[3]; /* by axis: columns of length z, columns of length y, one row */
 } tk_fft;
 
@@ -43,10 +45,15 @@ int64_t tk_fft_volume_count(const tk_fft *fft);
 /* Floats of a filter: a complex value for each spectral value, in the order [y][block][z][column]. */
 int64_t tk_fft_filter_count(const tk_fft *fft);
 
-/* Floats of the buffer that each thread needs, 64-byte aligned: a block of columns, and behind it, from
- * tk_fft_row_offset on, a row. */
+/* Floats of the buffer that each thread needs, 64-byte aligned: a block of columns along y or z, from
+ * tk_fft_spare_offset on the spare blocks of columns along z, and from tk_fft_row_offset on a row. */
 int64_t tk_fft_buffer_count(const tk_fft *fft);
+int64_t tk_fft_spare_offset(const tk_fft *fft);
 int64_t tk_fft_row_offset(const tk_fft *fft);
+
+/* How many threads' buffers together take at most a byte for each of `volume` floats; 4 … 64. More threads are
+ * not used: memory may not depend on their number. */
+int tk_fft_lanes(const tk_fft *fft, int64_t volume);
 
 /* Measures plans for this layout, each for at most `seconds`, and gives what was learnt as FFTW's wisdom text, which
  * the caller frees with free(). The text is empty when the time did not suffice. Measured plans differ from run

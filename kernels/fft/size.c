@@ -102,6 +102,15 @@ static double transform_ns(const int64_t size[3], double z_ps, double y_ps, doub
     return 1e-3 * (rows * (double)size[TK_X] * x_ps + columns * (y_ps + z_ps) + 2 * rows * (double)spectrum * sweep_ps);
 }
 
+double tk_fft_plane_cost(const int64_t size[3]) {
+    const int64_t plane[3] = {1, size[TK_Y], size[TK_X]};
+    return transform_ns(plane, -sweep_ps, column_ps(size[TK_Y]), row_ps(size[TK_X]));
+}
+
+double tk_fft_columns_cost(const int64_t size[3]) {
+    return tk_fft_cost(size) - (double)size[TK_Z] * tk_fft_plane_cost(size);
+}
+
 double tk_fft_cost(const int64_t size[3]) {
     return transform_ns(size, column_ps(size[TK_Z]), column_ps(size[TK_Y]), row_ps(size[TK_X]));
 }

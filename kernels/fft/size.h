@@ -13,6 +13,10 @@
  * a prime factor above 7. */
 void tk_fft_padded_size(const int64_t least[3], int64_t padded[3]);
 
+/* Estimated nanoseconds of one core for the rows and columns (along y) of one plane, and for all columns along z. */
+double tk_fft_plane_cost(const int64_t size[3]);
+double tk_fft_columns_cost(const int64_t size[3]);
+
 /* Estimated nanoseconds of one core for one real transform (forward or inverse) of this size, done as rows along x
  * and blocks of columns along y and z. */
 double tk_fft_cost(const int64_t size[3]);

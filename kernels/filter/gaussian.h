@@ -23,6 +23,12 @@ int64_t tk_gaussian_radius(double sigma);
 /* Fills radius + 1 normalised weights, computed in double and rounded once. */
 void tk_gaussian_taps(double sigma, int64_t radius, float *taps);
 
+/* The same for the derivative of that order (0, 1, 2): that of exp(-k^2 / 2 sigma^2), over the sum of the exponentials
+ * (scipy.ndimage.gaussian_filter's `order`), and over `unit` to the power of the order, the size of a voxel in the unit
+ * that it is per. Order 1 is odd: the weights of k > 0, for the differences in(i + k) - in(i - k). sigma > 0 unless the
+ * order is 0. */
+void tk_gaussian_derivative(double sigma, int order, double unit, int64_t radius, float *taps);
+
 /* Scratch bytes that one call on an input block of `in` voxels (z y x) needs to run on `threads` threads. With less it
  * uses as many threads as there is scratch for. */
 size_t tk_gaussian_scratch(const tk_gaussian *gaussian, const int64_t in[3], int threads);

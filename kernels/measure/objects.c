@@ -1,31 +1,30 @@
-/* Objects of a block, run by run along x (objects.h).
- *
- * Each thread collects objects in an open hash table of fixed size and empties it into the sink when it is getting
- * full, so memory is bounded however many labels a block has. */
+/* Objects of a block, run by run along x, and cell by cell (cells.h). Threads share the rows and collect apart. */
 #include "kernels/measure/objects.h"
 
 #include <math.h>
 #include <omp.h>
 #include <string.h>
 
+#include "kernels/measure/cells.h"
+#include "kernels/measure/collect.h"
 #include "kernels/measure/merge.h"
 
-enum { TABLE_SIZE = 4096, TABLE_FULL = 3072, QUANTUM_BITS = 62 };
-
-/* Objects of one thread; an entry with label 0 is free. */
-typedef struct table {
-    tk_object entry[TABLE_SIZE];
-    int64_t used;
-} table;
+enum { QUANTUM_BITS = 62, COARSE_BITS = 44 };
 
 typedef struct job {
-    tk_cview_u32 labels;
-    tk_cview_f32 intensity;
-    const tk_box *box;
-    double scale; /* quanta per unit of intensity */
-    tk_object_sink sink;
-    void *user;
+    const tk_objects_spec *spec;
+    const tk_objects_block *block;
+    tk_cview_u32 labels;               /* of the core */
+    double scale[TK_OBJECTS_CHANNELS]; /* quanta per unit of intensity */
+    const tk_object_sink *sink;
+    const tk_cells_table *cells; /* NULL: they are not measured */
+    tk_isa isa;
 } job;
+
+/* A run of one label in a row; indices are of the whole image. */
+typedef struct run {
+    int64_t z, y, x0, x1; /* x0 <= x < x1 */
+} run;
 
 int tk_intensity_exponent(float largest) {
     int exponent = 0;
@@ -33,110 +32,218 @@ int tk_intensity_exponent(float largest) {
     return exponent;
 }
 
-double tk_intensity_sum(const tk_object *object, int exponent) {
-    return ldexp((double)object->intensity, exponent - QUANTUM_BITS);
+static bool has_cells(const tk_object_layout *l) { return l->surface || l->contact; }
+
+/* Scratch bytes of one thread. Flags and the last voxel of a row, whole words of them, are its own. */
+static size_t lane_scratch(const tk_object_layout *l, const int64_t size[3]) {
+    const size_t cells = has_cells(l) ? tk_cells_scratch(size) : 0;
+    return tk_size_add(tk_collector_scratch(l), tk_size_add(tk_scratch_cost(size[TK_X] + 8, 1), cells));
 }
 
-static int table_count(const int64_t size[3], int threads) {
+static size_t table_scratch(const tk_object_layout *l) {
+    return has_cells(l) ? tk_scratch_cost(1, sizeof(tk_cells_table)) : 0;
+}
+
+/* Threads that find work. */
+static int lanes_for(const int64_t size[3], int threads) {
     const int64_t rows = size[TK_Z] * size[TK_Y];
     return rows < threads ? (int)rows : threads;
 }
 
-size_t tk_objects_scratch(const int64_t size[3], int threads) {
-    return tk_scratch_cost(table_count(size, threads), sizeof(table));
+size_t tk_objects_scratch(const tk_object_layout *l, const int64_t size[3], int threads) {
+    const size_t lane = tk_scratch_cost(1, lane_scratch(l, size));
+    size_t sum = table_scratch(l);
+    for (int i = 0; i < lanes_for(size, threads); i++) sum = tk_size_add(sum, lane);
+    return sum;
 }
 
-/* Empties a table into the sink. */
-static tk_status flush(const job *j, table *t) {
-    int64_t n = 0;
-    for (int64_t i = 0; i < TABLE_SIZE; i++)
-        if (t->entry[i].label) t->entry[n++] = t->entry[i];
-    tk_status status = TK_OK;
-#pragma omp critical(tk_objects_sink)
-    if (n) status = j->sink(j->user, t->entry, n);
-    memset(t, 0, sizeof *t);
-    return status;
-}
-
-/* The entry of a label, made when there is none. */
-static tk_object *entry_of(table *t, uint32_t label) {
-    uint32_t i = label * 2654435761u >> 20; /* Fibonacci hashing to 12 bits */
-    while (t->entry[i].label != label && t->entry[i].label) i = (i + 1) % TABLE_SIZE;
-    tk_object *o = &t->entry[i];
-    if (o->label == 0) {
-        *o = tk_object_none(label);
-        t->used++;
-    }
-    return o;
-}
-
-/* Adds the run x0 <= x < x1 of a row to an object's shape; all indices are of the whole image. */
-static void add_shape(tk_object *o, int64_t z, int64_t y, int64_t x0, int64_t x1) {
-    const int64_t n = x1 - x0, lo[3] = {z, y, x0}, hi[3] = {z + 1, y + 1, x1};
+static void add_shape(tk_object *o, const run *r) {
+    const int64_t n = r->x1 - r->x0, lo[3] = {r->z, r->y, r->x0}, hi[3] = {r->z + 1, r->y + 1, r->x1};
     o->count += n;
-    o->coordinates[TK_Z] += (tk_int128)z * n;
-    o->coordinates[TK_Y] += (tk_int128)y * n;
-    o->coordinates[TK_X] += (tk_int128)(x0 + x1 - 1) * n / 2; /* one of the factors is even */
+    o->coordinates[TK_Z] += (tk_int128)r->z * n;
+    o->coordinates[TK_Y] += (tk_int128)r->y * n;
+    o->coordinates[TK_X] += (tk_int128)(r->x0 + r->x1 - 1) * n / 2; /* one of the factors is even */
     for (int a = 0; a < 3; a++) {
         if (lo[a] < o->lo[a]) o->lo[a] = lo[a];
         if (hi[a] > o->hi[a]) o->hi[a] = hi[a];
     }
 }
 
-static void add_intensity(tk_object *o, const float *v, int64_t n, double scale) {
+/* The sum of squares of 0 … n-1. */
+static tk_int128 squares_below(int64_t n) { return (tk_int128)(n - 1) * n / 2 * (2 * n - 1) / 3; }
+
+static void add_moments(tk_object_moments *m, const run *r) {
+    const int64_t n = r->x1 - r->x0;
+    const tk_int128 x = (tk_int128)(r->x0 + r->x1 - 1) * n / 2;
+    m->products[0] += (tk_int128)r->z * r->z * n;
+    m->products[1] += (tk_int128)r->y * r->y * n;
+    m->products[2] += squares_below(r->x1) - squares_below(r->x0);
+    m->products[3] += (tk_int128)r->z * r->y * n;
+    m->products[4] += x * r->z;
+    m->products[5] += x * r->y;
+}
+
+static void add_extremes(const tk_objects_spec *spec, tk_object_extremes *e, const run *r) {
+    for (int k = 0; k < TK_OBJECTS_EXTREMES; k++)
+        tk_object_reach(spec, e, k, r->z, r->y, spec->direction[TK_X][k] > 0 ? r->x1 - 1 : r->x0);
+}
+
+static void add_intensity(tk_object_intensity *o, const float *v, int64_t n, double scale) {
     tk_int128 sum = 0;
     for (int64_t i = 0; i < n; i++) {
         const float value = v[i] + 0.0f; /* -0 becomes +0: which of them is met first is chance */
-        if (value < o->intensity_min) o->intensity_min = value;
-        if (value > o->intensity_max) o->intensity_max = value;
+        if (value < o->min) o->min = value;
+        if (value > o->max) o->max = value;
         if (isfinite(value))
             sum += (int64_t)((double)value * scale);
         else
             o->not_finite++;
     }
-    o->intensity += sum;
+    o->sum += sum;
 }
 
-static tk_status measure_row(const job *j, int64_t z, int64_t y, table *t) {
-    const uint32_t *label = j->labels.data + z * j->labels.stride[TK_Z] + y * j->labels.stride[TK_Y];
-    const float *v = j->intensity.data;
-    if (v) v += z * j->intensity.stride[TK_Z] + y * j->intensity.stride[TK_Y];
-    const int64_t size = j->labels.size[TK_X], *lo = j->box->lo;
-    for (int64_t x = 0, end = 0; x < size; x = end) {
-        end = x + 1;
-        while (end < size && label[end] == label[x]) end++;
-        if (label[x] == 0) continue;
-        if (t->used >= TABLE_FULL) TK_TRY(flush(j, t));
-        tk_object *o = entry_of(t, label[x]);
-        add_shape(o, lo[TK_Z] + z, lo[TK_Y] + y, lo[TK_X] + x, lo[TK_X] + end);
-        if (v) add_intensity(o, v + x, end - x, j->scale);
+/* Sums of i v[i] over a run are sums of the sums of v from i on. */
+static void add_spread(tk_object_spread *o, const float *v, const run *r, double scale) {
+    tk_int128 sum = 0, along = 0, coarse = 0, squares = 0;
+    for (int64_t i = r->x1 - r->x0 - 1; i >= 0; i--) {
+        const int64_t q = isfinite(v[i]) ? (int64_t)((double)v[i] * scale) : 0, c = q >> (QUANTUM_BITS - COARSE_BITS);
+        along += sum;
+        sum += q;
+        coarse += c;
+        squares += (tk_int128)c * c;
+    }
+    o->coarse += coarse;
+    o->squares += squares;
+    o->weighted[TK_Z] += sum * r->z;
+    o->weighted[TK_Y] += sum * r->y;
+    o->weighted[TK_X] += sum * r->x0 + along;
+}
+
+static const float *voxel_of(const tk_cview_f32 *v, const tk_box *core, const run *r) {
+    return v->data + (r->z - core->lo[TK_Z]) * v->stride[TK_Z] + (r->y - core->lo[TK_Y]) * v->stride[TK_Y] + r->x0 -
+           core->lo[TK_X];
+}
+
+static void add_run(const job *j, tk_object *o, const run *r) {
+    const tk_object_layout *l = &j->spec->layout;
+    char *record = (char *)o;
+    add_shape(o, r);
+    if (l->moments) add_moments((tk_object_moments *)(void *)(record + l->moments), r);
+    if (l->extremes) add_extremes(j->spec, (tk_object_extremes *)(void *)(record + l->extremes), r);
+    for (int c = 0; c < l->channels; c++) {
+        const float *v = voxel_of(&j->block->intensity[c], &j->block->core, r);
+        add_intensity((tk_object_intensity *)(void *)(record + l->intensity) + c, v, r->x1 - r->x0, j->scale[c]);
+        if (l->spread) add_spread((tk_object_spread *)(void *)(record + l->spread) + c, v, r, j->scale[c]);
+    }
+}
+
+/* One thread. */
+typedef struct lane {
+    const job *job;
+    tk_scratch scratch; /* its own */
+    tk_collector found;
+    uint8_t *end; /* of a row's voxels: is it the last of its run? */
+} lane;
+
+static tk_status measure_run(lane *l, uint32_t label, int64_t row, int64_t from, int64_t to) {
+    const tk_box *core = &l->job->block->core;
+    const int64_t height = l->job->labels.size[TK_Y], x = core->lo[TK_X];
+    const run r = {core->lo[TK_Z] + row / height, core->lo[TK_Y] + row % height, x + from, x + to};
+    if (label == 0) return TK_OK;
+    TK_TRY(tk_collector_room(&l->found, 1));
+    add_run(l->job, tk_collector_find(&l->found, label), &r);
+    return TK_OK;
+}
+
+static tk_status measure_row(lane *l, int64_t row) {
+    const tk_cview_u32 *v = &l->job->labels;
+    const uint32_t *label = v->data + row / v->size[TK_Y] * v->stride[TK_Z] + row % v->size[TK_Y] * v->stride[TK_Y];
+    const int64_t size = v->size[TK_X];
+    int64_t start = 0;
+    TK_ISA_SELECT(tk_rows, l->job->isa)->ends(label, size - 1, l->end);
+    l->end[size - 1] = 1;
+    for (int64_t x = 0; x < size; x += 8) {
+        uint64_t word;
+        memcpy(&word, l->end + x, sizeof word);
+        for (; word; word &= word - 1) {
+            const int64_t behind = x + __builtin_ctzll(word) / 8 + 1;
+            TK_TRY(measure_run(l, label[start], row, start, behind));
+            start = behind;
+        }
     }
     return TK_OK;
 }
 
-/* One thread's rows, from .. to-1. */
-static tk_status measure_rows(const job *j, int64_t from, int64_t to, table *t) {
-    memset(t, 0, sizeof *t);
-    for (int64_t row = from; row < to; row++)
-        TK_TRY(measure_row(j, row / j->labels.size[TK_Y], row % j->labels.size[TK_Y], t));
-    return flush(j, t);
+static tk_status make_lane(const job *j, tk_scratch *scratch, lane *l) {
+    const int64_t room = j->labels.size[TK_X] + 8;
+    const size_t size = lane_scratch(&j->spec->layout, j->labels.size);
+    *l = (lane){.job = j, .scratch = {.base = tk_scratch_take(scratch, 1, size), .size = size}};
+    if (!l->scratch.base) return TK_NO_MEMORY;
+    TK_TRY(tk_collector_make(j->spec, j->sink, &l->scratch, &l->found));
+    l->end = tk_scratch_take(&l->scratch, room, 1);
+    if (!l->end) return TK_NO_MEMORY;
+    memset(l->end, 0, (size_t)room);
+    return TK_OK;
 }
 
-tk_status tk_objects_measure(tk_cview_u32 labels, tk_cview_f32 intensity, const tk_box *box, int exponent,
-                             tk_object_sink sink, void *user, tk_work *work) {
-    const job j = {labels, intensity, box, ldexp(1, QUANTUM_BITS - exponent), sink, user};
-    const int64_t rows = labels.size[TK_Z] * labels.size[TK_Y];
-    const size_t mark = tk_scratch_mark(&work->scratch);
-    const int parts = table_count(labels.size, tk_work_lanes(work, sizeof(table)));
-    table *tables = parts ? tk_scratch_take(&work->scratch, parts, sizeof *tables) : NULL;
-    if (!tables) return TK_NO_MEMORY;
+/* The p-th of `parts` shares of the rows and of the rows of cells. */
+static tk_status measure_share(lane *l, int p, int parts) {
+    const job *j = l->job;
+    const int64_t rows = j->labels.size[TK_Z] * j->labels.size[TK_Y];
+    for (int64_t row = rows * p / parts; row < rows * (p + 1) / parts; row++) TK_TRY(measure_row(l, row));
+    if (j->cells) {
+        const int64_t cells = tk_cells_rows(j->block);
+        TK_TRY(tk_cells_measure(j->block, j->cells, cells * p / parts, cells * (p + 1) / parts, j->isa, &l->scratch,
+                                &l->found));
+    }
+    return tk_collector_flush(&l->found);
+}
+
+static tk_status measure_shares(lane *lanes, int parts) {
     tk_status status = TK_OK;
 #pragma omp parallel for schedule(static) num_threads(parts)
     for (int p = 0; p < parts; p++) {
-        const tk_status part = measure_rows(&j, rows * p / parts, rows * (p + 1) / parts, &tables[p]);
+        const tk_status part = measure_share(&lanes[p], p, parts);
 #pragma omp critical(tk_objects_status)
         if (part != TK_OK) status = part;
     }
+    return status;
+}
+
+enum { LANES_MOST = 256 };
+
+static tk_status measure_lanes(job *j, tk_work *work) {
+    const tk_object_layout *l = &j->spec->layout;
+    lane lanes[LANES_MOST];
+    if (has_cells(l)) {
+        tk_cells_table *table = tk_scratch_take(&work->scratch, 1, sizeof *table);
+        if (!table) return TK_NO_MEMORY;
+        tk_cells_table_make(table);
+        j->cells = table;
+    }
+    const int fit = tk_work_lanes(work, tk_scratch_cost(1, lane_scratch(l, j->labels.size)));
+    const int parts = lanes_for(j->labels.size, fit < LANES_MOST ? fit : LANES_MOST);
+    if (parts == 0) return TK_NO_MEMORY;
+    for (int p = 0; p < parts; p++) TK_TRY(make_lane(j, &work->scratch, &lanes[p]));
+    return measure_shares(lanes, parts);
+}
+
+/* Does the box hold all that the cells need? */
+static bool reaches_far_enough(const tk_objects_block *b) {
+    for (int a = 0; a < 3; a++)
+        if (b->core.hi[a] < b->image.hi[a] && b->box.hi[a] <= b->core.hi[a]) return false;
+    return true;
+}
+
+tk_status tk_objects_measure(const tk_objects_spec *spec, const tk_objects_block *block, const tk_object_sink *sink,
+                             tk_work *work) {
+    job j = {.spec = spec, .block = block, .sink = sink, .isa = work->isa};
+    if (has_cells(&spec->layout) && !reaches_far_enough(block)) return TK_INVALID;
+    if (tk_box_count(&block->core) == 0) return TK_OK;
+    j.labels = tk_ccrop_u32(block->labels, &block->box, &block->core);
+    for (int c = 0; c < spec->layout.channels; c++) j.scale[c] = ldexp(1, QUANTUM_BITS - spec->exponent[c]);
+    const size_t mark = tk_scratch_mark(&work->scratch);
+    const tk_status status = measure_lanes(&j, work);
     tk_scratch_rewind(&work->scratch, mark);
     return status;
 }

@@ -32,21 +32,21 @@ static tk_status make_room(tk_contingency *table) {
     return TK_OK;
 }
 
-static tk_status add_run(tk_contingency *table, uint32_t truth, uint32_t result, int64_t count) {
+tk_status tk_contingency_add_pair(tk_contingency *table, tk_label_pair pair) {
     TK_TRY(make_room(table));
-    tk_label_pair *slot = slot_of(table, truth, result);
+    tk_label_pair *slot = slot_of(table, pair.truth, pair.result);
     if (slot->count == 0) {
-        *slot = (tk_label_pair){truth, result, 0};
+        *slot = (tk_label_pair){pair.truth, pair.result, 0};
         table->used++;
     }
-    slot->count += count;
+    slot->count += pair.count;
     return TK_OK;
 }
 
 static tk_status add_row(tk_contingency *table, const uint32_t *result, const uint32_t *truth, int64_t width) {
     for (int64_t from = 0, to = 0; from < width; from = to) {
         while (to < width && truth[to] == truth[from] && result[to] == result[from]) to++;
-        TK_TRY(add_run(table, truth[from], result[from], to - from));
+        TK_TRY(tk_contingency_add_pair(table, (tk_label_pair){truth[from], result[from], to - from}));
     }
     return TK_OK;
 }

@@ -95,7 +95,7 @@ static void count_voxels(const sorted_table *s, tk_label_metrics *m) {
 /* SEG and the numbers of matches at each threshold, (10 + k) / 20; compared in integers, so that an overlap of exactly
  * the threshold is one. */
 static void match_objects(const sorted_table *s, tk_label_metrics *m, int64_t matches[TK_AP_THRESHOLDS]) {
-    double jaccard_sum = 0;
+    double jaccard_sum = 0, matched_sum = 0;
     memset(matches, 0, TK_AP_THRESHOLDS * sizeof *matches);
     for (int64_t i = 0; i < s->pairs; i++) {
         const tk_label_pair *p = &s->pair[i];
@@ -105,8 +105,58 @@ static void match_objects(const sorted_table *s, tk_label_metrics *m, int64_t ma
         if (2 * p->count > true_size) jaccard_sum += (double)p->count / (double)all;
         for (int k = 0; k < TK_AP_THRESHOLDS; k++)
             if (20 * p->count > (10 + k) * all) matches[k]++;
+        if (2 * p->count > all) matched_sum += (double)p->count / (double)all;
     }
     m->seg = jaccard_sum / (double)m->truth_objects;
+    m->sq = matched_sum / (double)matches[0];
+    m->pq = 2 * matched_sum / (double)(m->truth_objects + m->result_objects);
+}
+
+static void rate_foreground(const sorted_table *s, tk_label_metrics *m) {
+    int64_t both = 0;
+    for (int64_t i = 0; i < s->pairs; i++)
+        if (s->pair[i].truth != 0 && s->pair[i].result != 0) both += s->pair[i].count;
+    const int64_t truth = m->voxels - voxels_of(s->truth, s->truths, 0);
+    const int64_t result = m->voxels - voxels_of(s->result, s->results, 0);
+    m->dice = 2 * (double)both / (double)(truth + result);
+}
+
+/* The pairs of one true object are neighbours. */
+static void rate_objects(const sorted_table *s, tk_label_metrics *m) {
+    double sum = 0, best = 0;
+    for (int64_t i = 0; i < s->pairs; i++) {
+        const tk_label_pair *p = &s->pair[i];
+        if (p->truth != 0 && p->result != 0) {
+            const int64_t sizes =
+                voxels_of(s->truth, s->truths, p->truth) + voxels_of(s->result, s->results, p->result);
+            best = fmax(best, 2 * (double)p->count / (double)sizes);
+        }
+        if (i + 1 == s->pairs || s->pair[i + 1].truth != p->truth) {
+            sum += best;
+            best = 0;
+        }
+    }
+    m->object_dice = sum / (double)m->truth_objects;
+}
+
+/* Does the result's object cover more than half of the true one? */
+static bool detects(const sorted_table *s, const tk_label_pair *p) {
+    return p->truth != 0 && p->result != 0 && 2 * p->count > voxels_of(s->truth, s->truths, p->truth);
+}
+
+static tk_status rate_detection(const sorted_table *s, tk_label_metrics *m) {
+    label_size *detection = calloc((size_t)s->pairs + 1, sizeof *detection); /* label, detected objects */
+    if (!detection) return TK_NO_MEMORY;
+    int64_t detected = 0;
+    for (int64_t i = 0; i < s->pairs; i++)
+        if (detects(s, &s->pair[i])) detection[detected++] = (label_size){s->pair[i].result, 1};
+    const int64_t detecting = merge_sizes(detection, detected);
+    free(detection);
+    const int64_t all = 10 * m->truth_objects;
+    const int64_t cost =
+        10 * (m->truth_objects - detected) + 5 * (detected - detecting) + (m->result_objects - detecting);
+    m->det = (double)(cost < all ? all - cost : 0) / (double)all;
+    return TK_OK;
 }
 
 static void rate_matches(const int64_t matches[TK_AP_THRESHOLDS], tk_label_metrics *m) {
@@ -171,7 +221,10 @@ tk_status tk_label_metrics_of(const tk_contingency *table, tk_label_metrics *met
     count_voxels(&sorted, metrics);
     match_objects(&sorted, metrics, matches);
     rate_matches(matches, metrics);
-    const tk_status status = adapted_rand(&sorted, metrics);
+    rate_foreground(&sorted, metrics);
+    rate_objects(&sorted, metrics);
+    tk_status status = rate_detection(&sorted, metrics);
+    if (status == TK_OK) status = adapted_rand(&sorted, metrics);
     rand_and_information(&sorted, metrics);
     release(&sorted);
     return status;

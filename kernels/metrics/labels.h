@@ -25,6 +25,9 @@ typedef struct tk_contingency {
  * pairs. Errors: TK_NO_MEMORY (the table is then incomplete). */
 tk_status tk_contingency_add(tk_contingency *table, tk_cview_u32 result, tk_cview_u32 truth);
 
+/* Adds `count` > 0 voxels of a pair. Errors: TK_NO_MEMORY. */
+tk_status tk_contingency_add_pair(tk_contingency *table, tk_label_pair pair);
+
 void tk_contingency_free(tk_contingency *table);
 
 enum { TK_AP_THRESHOLDS = 10 }; /* IoU 0.50, 0.55 … 0.95 */
@@ -39,7 +42,15 @@ typedef struct tk_label_metrics {
                             them, 0 without one: SEG of the Cell Tracking Challenge (Maška 2014) */
     double ap[TK_AP_THRESHOLDS]; /* TP / (TP + FP + FN) */
     double mean_ap;
-    double precision, recall, f1;          /* of the matches above one half */
+    double precision, recall, f1; /* of the matches above one half */
+    double pq, sq;                /* panoptic quality and its segmentation quality, the mean IoU of those
+                                     matches; its recognition quality is f1 (Kirillov 2019) */
+    double det;                   /* DET of the Cell Tracking Challenge (Matula 2015): 1 - cost / (10 objects), at
+                                     least 0. A true object is detected by the object that covers more than half
+                                     of it; the cost is 10 for each undetected, 5 for each that shares its
+                                     detection beyond the first, 1 for each object that detects none */
+    double dice;                  /* of all foreground: 2 |T and R| / (|T| + |R|) */
+    double object_dice;           /* mean over true objects of the best Dice with any object, 0 without one */
     double are, are_precision, are_recall; /* adapted Rand error over voxels that are object in the truth, as
                                               skimage.metrics.adapted_rand_error: 1 - F of precision and recall */
     double rand_index; /* share of pairs of voxels on which both agree, background being one more object */

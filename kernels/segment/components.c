@@ -6,6 +6,7 @@
 #include "kernels/segment/components.h"
 
 #include <omp.h>
+#include <string.h>
 
 #include "kernels/segment/runs.h"
 #include "kernels/segment/union_find.h"
@@ -54,11 +55,12 @@ static tk_status take(tk_components *c, const int64_t size[3], tk_scratch *scrat
 
 static void choose_neighbours(job *j, int connectivity) {
     const uint32_t diagonal = connectivity > 6, corner = connectivity > 18;
+    const bool planes = connectivity == 4 || connectivity == 8;
     j->neighbours[0] = (neighbour){0, -1, diagonal};
     j->neighbours[1] = (neighbour){-1, 0, diagonal};
     j->neighbours[2] = (neighbour){-1, -1, corner};
     j->neighbours[3] = (neighbour){-1, 1, corner};
-    j->count = connectivity > 6 ? 4 : 2;
+    j->count = planes ? 1 : connectivity > 6 ? 4 : 2;
 }
 
 /* Finds the runs of a slab's rows; every run starts as a set of its own. */
@@ -76,24 +78,27 @@ static void find_runs(const job *j, int slab) {
     for (uint32_t r = base; r < next; r++) c->component[r] = r;
 }
 
-/* Joins the runs of two rows that touch. Both lists are ascending; the one whose run ends first moves on. */
+/* Joins the sets of two runs. Both then name the root, so that it is seen at once when they meet again. */
+static void join_runs(uint32_t *set, uint32_t a, uint32_t b) {
+    const uint32_t root = tk_set_join(set, tk_set_root(set, a), b);
+    set[a] = root;
+    set[b] = root;
+}
+
+/* Joins the runs of two rows that touch. Both lists are ascending; the one whose run ends first moves on. Which one
+ * that is cannot be foretold in noise, so it is computed and not branched on; that two runs touch which are not known
+ * to be one is rare in any mask. */
 static void join_rows(const tk_components *c, int64_t row, int64_t other, uint32_t reach) {
-    uint32_t a = c->begin[row], b = c->begin[other];
+    uint32_t a = c->begin[row], b = c->begin[other], *set = c->component;
     const uint32_t a_end = c->end[row], b_end = c->end[other], *edge = c->edge;
-    if (a == a_end || b == b_end) return;
-    uint32_t root = tk_set_root(c->component, a);
-    for (;;) {
+    while (a != a_end && b != b_end) {
         const uint32_t a_hi = edge[2 * a + 1], b_hi = edge[2 * b + 1];
-        if (edge[2 * b] < a_hi + reach && edge[2 * a] < b_hi + reach) root = tk_set_join(c->component, root, b);
-        if (b_hi <= a_hi) {
-            if (++b == b_end) break;
-        } else {
-            c->component[a] = root;
-            if (++a == a_end) return;
-            root = tk_set_root(c->component, a);
-        }
+        const uint32_t touch = (edge[2 * b] < a_hi + reach) & (edge[2 * a] < b_hi + reach);
+        if ((set[a] ^ set[b]) & (0 - touch)) join_runs(set, a, b); /* one branch, seldom taken */
+        const uint32_t next = b_hi <= a_hi;
+        b += next;
+        a += 1 - next;
     }
-    c->component[a] = root;
 }
 
 /* Joins the rows from .. to-1 with those of their neighbours that lie in least .. most-1. */
@@ -193,5 +198,17 @@ void tk_components_paint(const tk_components *components, const uint32_t *label,
         uint32_t *to = out.data + row / c->size[TK_Y] * out.stride[TK_Z] + row % c->size[TK_Y] * out.stride[TK_Y];
         const uint32_t begin = c->begin[row];
         runs->paint(c->edge + 2 * (int64_t)begin, c->component + begin, label, c->end[row] - begin, c->size[TK_X], to);
+    }
+}
+
+void tk_components_mask(const tk_components *components, const uint32_t *number, uint8_t beyond, tk_view_u8 out,
+                        const tk_work *work) {
+    const tk_components *c = components;
+#pragma omp parallel for schedule(static) num_threads(work->threads)
+    for (int64_t row = 0; row < c->size[TK_Z] * c->size[TK_Y]; row++) {
+        uint8_t *to = out.data + row / c->size[TK_Y] * out.stride[TK_Z] + row % c->size[TK_Y] * out.stride[TK_Y];
+        memset(to, beyond, (size_t)c->size[TK_X]);
+        for (uint32_t r = c->begin[row]; r < c->end[row]; r++)
+            memset(to + c->edge[2 * r], number[c->component[r] - 1] != 0, c->edge[2 * r + 1] - c->edge[2 * r]);
     }
 }

@@ -1,7 +1,8 @@
 /* Connected components of a mask block, by runs and union-find.
  *
  * Voxels are connected when they share a face (connectivity 6), a face or an edge (18), or a face, an edge or a corner
- * (26); on a single plane these are 4, 8 and 8. Components are numbered 1, 2, … in the order of their first voxels in
+ * (26); on a single plane these are 4, 8 and 8, and as connectivities 4 and 8 take each plane of a volume for itself.
+ * Components are numbered 1, 2, … in the order of their first voxels in
  * the raster order z, y, x, whatever the number of threads: the numbering of scipy.ndimage.label.
  *
  * Run-based labelling: He, Chao, Suzuki, "A run-based two-scan labeling algorithm", IEEE Trans. Image Processing 17,
@@ -23,6 +24,13 @@ typedef struct tk_components {
     int64_t count;
 } tk_components;
 
+/* What a block knows of one of its components. */
+typedef struct tk_component {
+    int64_t first, voxels; /* the smallest index in the whole image; how many voxels are in the block */
+    uint32_t border;       /* does it touch the image's border? */
+    uint32_t strong;       /* does it hold a strong voxel? 0 where none was asked for */
+} tk_component;
+
 /* A piece of a run on the outer shell of a block. */
 typedef struct tk_shell_run {
     int64_t index;      /* of its first voxel in the whole image, (z * Y + y) * X + x */
@@ -33,14 +41,23 @@ typedef struct tk_shell_run {
 /* Scratch bytes that tk_components_find needs for a block of this size; they hold the result, too. */
 size_t tk_components_scratch(const int64_t size[3]);
 
-/* Finds the components of a mask that is not empty (non-zero is object); connectivity is 6, 18 or 26. The result lives
- * in the scratch: the caller marks before and rewinds when done with it. Errors: TK_NO_MEMORY when the scratch is too
- * small, TK_FAILED when the block has 2^31 possible runs or more. */
+/* Finds the components of a mask that is not empty (non-zero is object); connectivity is 4, 6, 8, 18 or 26. The result
+ * lives in the scratch: the caller marks before and rewinds when done with it. Errors: TK_NO_MEMORY when the scratch is
+ * too small, TK_FAILED when the block has 2^31 possible runs or more. */
 tk_status tk_components_find(tk_cview_u8 mask, int connectivity, tk_components *components, tk_work *work);
 
 /* first[c-1] := the smallest index in the whole image of a voxel of component c, for a block that covers `box`.
  * Ascending. */
 void tk_components_first(const tk_components *components, const tk_box *image, const tk_box *box, int64_t *first);
+
+/* list[c-1] := what is known of component c, for a block that covers `box`; ascending by `first`. An axis along which
+ * the image has one voxel has no border, nor has z for connectivities that take each plane for itself (planes). */
+void tk_components_describe(const tk_components *components, const tk_box *image, const tk_box *box, bool planes,
+                            tk_component *list);
+
+/* list[c-1].strong := 1 for each component c that holds a voxel above `level`; the others stay as they are. `image` has
+ * the block's size; NaN is above nothing. */
+void tk_components_mark(const tk_components *components, tk_cview_f32 image, float level, tk_component *list);
 
 /* label[c-1] := number[i] where first[i] is the smallest index of component c; `first` is ascending and holds those of
  * all blocks. Errors: TK_FAILED when one is not there. */
@@ -50,6 +67,11 @@ tk_status tk_components_number(const tk_components *components, const tk_box *im
 /* Writes labels, 0 in the background: component c becomes label[c-1], or c itself when label is NULL. `out` has
  * the block's size. */
 void tk_components_paint(const tk_components *components, const uint32_t *label, tk_view_u32 out, const tk_work *work);
+
+/* Writes a mask of the block's size: 1 where a component's number is not 0, 0 where it is, and `beyond` in what belongs
+ * to no component. */
+void tk_components_mask(const tk_components *components, const uint32_t *number, uint8_t beyond, tk_view_u8 out,
+                        const tk_work *work);
 
 /* The most shell runs that a block can have. */
 int64_t tk_components_shell_most(const tk_components *components);

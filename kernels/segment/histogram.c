@@ -1,4 +1,4 @@
-/* Range, histogram, Otsu's threshold and thresholding (histogram.h). */
+/* Range, histogram and thresholding (histogram.h). */
 #include "kernels/segment/histogram.h"
 
 #include <math.h>
@@ -52,6 +52,37 @@ void tk_range_of(tk_cview_f32 in, tk_range *range, const tk_work *work) {
     *range = (tk_range){all.lo + 0.0f, all.hi + 0.0f}; /* one zero: which of the two is met first is chance */
 }
 
+static bool is_row_whole(const float *in, int64_t size) {
+    int32_t broken = 0;
+#pragma omp simd reduction(| : broken)
+    for (int64_t x = 0; x < size; x++) {
+        const float v = in[x] == in[x] ? in[x] : 0;
+        const bool small = v > -16777216.0f && v < 16777216.0f;
+        const float kept = small ? v : 0.5f;
+        broken |= (float)(int32_t)kept != kept;
+    }
+    return !broken;
+}
+
+bool tk_all_whole(tk_cview_f32 in, const tk_work *work) {
+    bool whole = true;
+#pragma omp parallel for schedule(static) num_threads(work->threads) reduction(&& : whole)
+    for (int64_t row = 0; row < in.size[TK_Z] * in.size[TK_Y]; row++)
+        whole = whole && is_row_whole(row_of(&in, row), in.size[TK_X]);
+    return whole;
+}
+
+tk_values tk_values_of(tk_cview_f32 in, const tk_work *work) {
+    tk_values values = {TK_RANGE_NONE, !tk_all_whole(in, work)};
+    tk_range_of(in, &values.range, work);
+    return values;
+}
+
+void tk_values_join(tk_values *into, tk_values from) {
+    tk_range_join(&into->range, from.range);
+    into->broken |= from.broken;
+}
+
 size_t tk_histogram_scratch(int64_t bins, int threads) {
     const size_t cost = tk_scratch_cost(bins + 1, sizeof(int64_t)); /* one more for NaN */
     return cost > SIZE_MAX / (size_t)threads ? SIZE_MAX : cost * (size_t)threads;
@@ -91,32 +122,6 @@ tk_status tk_histogram_count(tk_cview_f32 in, tk_range range, int64_t bins, int6
     }
     tk_scratch_rewind(&work->scratch, mark);
     return TK_OK;
-}
-
-bool tk_otsu(const int64_t *counts, int64_t bins, tk_range range, double *threshold) {
-    double total = 0, moment = 0;
-    for (int64_t b = 0; b < bins; b++) {
-        total += (double)counts[b];
-        moment += (double)counts[b] * (double)b;
-    }
-    double best = 0, below = 0, below_moment = 0;
-    int64_t at = -1;
-    for (int64_t b = 0; b < bins - 1; b++) {
-        below += (double)counts[b];
-        below_moment += (double)counts[b] * (double)b;
-        const double above = total - below;
-        if (below == 0 || above == 0) continue;
-        const double apart = below_moment / below - (moment - below_moment) / above;
-        const double between = below * above * apart * apart;
-        if (between > best) {
-            best = between;
-            at = b;
-        }
-    }
-    if (at < 0) return false;
-    const double width = ((double)range.hi - (double)range.lo) / (double)bins;
-    *threshold = (double)range.lo + ((double)at + 0.5) * width;
-    return true;
 }
 
 static void threshold_row(const float *restrict in, float threshold, int64_t size, uint8_t *restrict mask) {

@@ -62,12 +62,14 @@ static void sweep_rows(const sweep *s, const int64_t size[3], int connectivity) 
         int64_t dz, dy, reach;
     } before[4] = {
         {0, -1, connectivity > 6}, {-1, 0, connectivity > 6}, {-1, -1, connectivity > 18}, {-1, 1, connectivity > 18}};
+    const bool planes = connectivity == 4 || connectivity == 8;
+    const int rows_before = planes ? 1 : connectivity > 6 ? 4 : 2;
     row_cursor here = {0, 0}, other[4] = {{0, 0}};
     for (int64_t i = 0; i < s->runs; i = here.end) {
         const int64_t row = s->run[i].index / s->width, z = row / height, y = row % height;
         seek_row(s, &here, row);
         join_within(s, here);
-        for (int n = 0; n < (connectivity > 6 ? 4 : 2); n++) {
+        for (int n = 0; n < rows_before; n++) {
             if (z + before[n].dz < 0 || y + before[n].dy < 0 || y + before[n].dy >= height) continue;
             const int64_t back = before[n].dz * height + before[n].dy;
             seek_row(s, &other[n], row + back);
@@ -118,6 +120,59 @@ tk_status tk_reconcile(int64_t *first, uint32_t *number, int64_t components, tk_
     if (components == 0) return TK_OK;
     const size_t mark = tk_scratch_mark(scratch);
     const tk_status status = reconcile(first, number, components, run, runs, size, connectivity, count, scratch);
+    tk_scratch_rewind(scratch, mark);
+    return status;
+}
+
+/* The position of the component with this first voxel; count: it is not there. */
+static int64_t find(const tk_component *list, int64_t count, int64_t first) {
+    int64_t lo = 0, hi = count;
+    while (lo < hi) {
+        const int64_t middle = lo + (hi - lo) / 2;
+        if (list[middle].first < first)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    return lo < count && list[lo].first == first ? lo : count;
+}
+
+static void add_up(const tk_component *list, int64_t components, const uint32_t *number, tk_component *whole) {
+    for (int64_t i = components; i-- > 0;) { /* the first of a whole component comes last, and sets `first` */
+        tk_component *of = &whole[number[i] - 1];
+        of->first = list[i].first;
+        of->voxels += list[i].voxels;
+        of->border |= list[i].border;
+        of->strong |= list[i].strong;
+    }
+}
+
+static tk_status join_pairs(const tk_component *list, int64_t components, const tk_component_pair *pairs,
+                            int64_t pair_count, uint32_t *set) {
+    for (int64_t i = 0; i < components; i++) set[i] = (uint32_t)i;
+    for (int64_t p = 0; p < pair_count; p++) {
+        const int64_t a = find(list, components, pairs[p].a), b = find(list, components, pairs[p].b);
+        if (a == components || b == components) return TK_FAILED;
+        tk_set_join(set, tk_set_root(set, (uint32_t)a), (uint32_t)b);
+    }
+    for (int64_t i = 0; i < components; i++) set[i] = tk_set_root(set, (uint32_t)i);
+    return TK_OK;
+}
+
+tk_status tk_reconcile_pairs(const tk_component *list, int64_t components, const tk_component_pair *pairs,
+                             int64_t pair_count, uint32_t *number, tk_component *whole, int64_t *count,
+                             tk_scratch *scratch) {
+    *count = 0;
+    if (components >= UINT32_MAX) return TK_UNSOLVABLE;
+    if (components == 0) return TK_OK;
+    const size_t mark = tk_scratch_mark(scratch);
+    uint32_t *set = tk_scratch_take(scratch, components, sizeof *set);
+    tk_status status = set ? join_pairs(list, components, pairs, pair_count, set) : TK_NO_MEMORY;
+    if (status == TK_OK) {
+        *count = number_sets(set, components, number);
+        for (int64_t i = 0; i < *count; i++) whole[i] = (tk_component){0};
+        add_up(list, components, number, whole);
+    }
     tk_scratch_rewind(scratch, mark);
     return status;
 }

@@ -15,6 +15,40 @@ void tk_components_first(const tk_components *c, const tk_box *image, const tk_b
             if (c->component[r] > known) first[known++] = index_of(c, image, box, row, c->edge[2 * r]);
 }
 
+/* Which rows of an axis lie on the image's border, as far as the axis has one. */
+static bool on_border(const tk_box *image, int axis, int64_t at) {
+    return image->hi[axis] > 1 && (at == 0 || at == image->hi[axis] - 1);
+}
+
+void tk_components_describe(const tk_components *c, const tk_box *image, const tk_box *box, bool planes,
+                            tk_component *list) {
+    int64_t known = 0;
+    for (int64_t row = 0; row < c->size[TK_Z] * c->size[TK_Y]; row++) {
+        const int64_t z = box->lo[TK_Z] + row / c->size[TK_Y], y = box->lo[TK_Y] + row % c->size[TK_Y];
+        const bool outer = (!planes && on_border(image, TK_Z, z)) || on_border(image, TK_Y, y);
+        for (int64_t r = c->begin[row]; r < c->end[row]; r++) {
+            const int64_t lo = c->edge[2 * r], hi = c->edge[2 * r + 1];
+            tk_component *of = &list[c->component[r] - 1];
+            if (c->component[r] > known) list[known++] = (tk_component){.first = index_of(c, image, box, row, lo)};
+            of->voxels += hi - lo;
+            if (outer || on_border(image, TK_X, box->lo[TK_X] + lo) || on_border(image, TK_X, box->lo[TK_X] + hi - 1))
+                of->border = 1;
+        }
+    }
+}
+
+void tk_components_mark(const tk_components *c, tk_cview_f32 image, float level, tk_component *list) {
+    for (int64_t row = 0; row < c->size[TK_Z] * c->size[TK_Y]; row++) {
+        const float *v =
+            image.data + row / c->size[TK_Y] * image.stride[TK_Z] + row % c->size[TK_Y] * image.stride[TK_Y];
+        for (int64_t r = c->begin[row]; r < c->end[row]; r++) {
+            uint32_t strong = 0;
+            for (uint32_t x = c->edge[2 * r]; x < c->edge[2 * r + 1]; x++) strong |= v[x] > level;
+            list[c->component[r] - 1].strong |= strong;
+        }
+    }
+}
+
 /* The position of `index` in an ascending list at `from` or behind; `count` when it is not there. */
 static int64_t search(const int64_t *first, int64_t from, int64_t count, int64_t index) {
     int64_t lo = from, hi = count;

@@ -17,13 +17,15 @@ MPI_FILES = {"engine/comm.c"}
 
 # folder: what it may not include (regular expressions over the include's name)
 FORBIDDEN = {
-    "kernels/common": [r"mpi\.h", r"hdf5\.h", r"H5.*", r"stdio\.h", r"(engine|io|workflows)/.*",
+    "kernels/common": [r"mpi\.h", r"hdf5\.h", r"H5.*", r"stdio\.h", r"(engine|io|workflows|slurm)/.*",
                        r"kernels/(?!common/).*", r"fftw3\.h"],
-    "kernels": [r"mpi\.h", r"hdf5\.h", r"H5.*", r"stdio\.h", r"(engine|io|workflows)/.*", r"tiffio\.h", r"jansson\.h"],
-    "io": [r"mpi\.h", r"(engine|workflows)/.*", r"kernels/(?!common/).*", r"fftw3\.h"],
-    "engine": [r"mpi\.h", r"hdf5\.h", r"H5.*", r"tiffio\.h", r"workflows/.*", r"kernels/(?!common/).*", r"fftw3\.h"],
+    "kernels": [r"mpi\.h", r"hdf5\.h", r"H5.*", r"stdio\.h", r"(engine|io|workflows|slurm)/.*", r"tiffio\.h", r"jansson\.h"],
+    "io": [r"mpi\.h", r"(engine|workflows|slurm)/.*", r"kernels/(?!common/).*", r"fftw3\.h"],
+    "engine": [r"mpi\.h", r"hdf5\.h", r"H5.*", r"tiffio\.h", r"(workflows|slurm)/.*", r"kernels/(?!common/).*",
+               r"fftw3\.h"],
     "workflows": [r"mpi\.h", r"hdf5\.h", r"H5.*", r"tiffio\.h", r"fftw3\.h",
-                  r"engine/(?!step\.h|params\.h|command\.h).*"],
+                  r"engine/(?!step\.h|field\.h|params\.h|command\.h).*", r"slurm/.*"],
+    "slurm": [r"mpi\.h", r"hdf5\.h", r"H5.*", r"tiffio\.h", r"fftw3\.h", r"workflows/.*", r"kernels/(?!common/).*"],
 }
 # folder: words that may not appear in its code (comments and texts aside)
 FORBIDDEN_WORDS = {
@@ -31,6 +33,7 @@ FORBIDDEN_WORDS = {
     "io": [r"\bMPI_\w+", r"\bexit\s*\("],
     "engine": [r"\bH5[A-Z]\w+"],
     "workflows": [r"\bMPI_\w+", r"\bH5[A-Z]\w+", r"\bexit\s*\("],
+    "slurm": [r"\bMPI_\w+", r"\bH5[A-Z]\w+", r"\bexit\s*\(", r"\bsystem\s*\(", r"\bpopen\s*\("],
 }
 
 
@@ -76,7 +79,7 @@ def check_file(root, path, steps):
 def check(root):
     steps = step_names(root)
     problems = []
-    for folder in ("kernels", "io", "engine", "workflows"):
+    for folder in ("kernels", "io", "engine", "workflows", "slurm"):
         for path in sorted((root / folder).rglob("*.[ch]")):
             problems += check_file(root, path, steps)
     for name in MAIN_PATH:
@@ -92,8 +95,11 @@ PLANTED = {
     "kernels/common/planted.c": ['#include "kernels/filter/gaussian.h"\n'],
     "io/planted.c": ['#include "engine/step.h"\n', '#include <mpi.h>\n', 'void f(void) { exit(1); }\n'],
     "engine/planted.c": ['#include <mpi.h>\n', '#include "kernels/filter/gaussian.h"\n',
-                         'const char *f(void) { return "STEP"; }\n', '/* STEP is special */\n'],
+                         '#include "slurm/batch.h"\n', 'const char *f(void) { return "STEP"; }\n',
+                         '/* STEP is special */\n'],
     "workflows/steps/planted.c": ['#include "engine/comm.h"\n', '#include <hdf5.h>\n'],
+    "slurm/planted.c": ['#include <mpi.h>\n', '#include "workflows/steps/planted.h"\n',
+                        'int f(void) { return system("sbatch"); }\n'],
 }
 
 
@@ -101,7 +107,7 @@ def self_test(root):
     missed = 0
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder)
-        for name in ("kernels", "io", "engine", "workflows"):
+        for name in ("kernels", "io", "engine", "workflows", "slurm"):
             shutil.copytree(root / name, copy / name)
         for name, contents in PLANTED.items():
             for content in contents:

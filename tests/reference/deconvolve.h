@@ -14,14 +14,27 @@ void ref_blur(const double *object, const int64_t n[3], const float *psf, const 
 /* object := H^T data. */
 void ref_blur_transposed(const double *data, const int64_t n[3], const float *psf, const int64_t p[3], double *object);
 
+/* Data in photons, M (0 or 1) and b. */
+typedef struct ref_deconvolve_problem {
+    double *photons, *mask, *background; /* each of n voxels */
+    int64_t n[3];
+    const float *psf;
+    int64_t p[3];
+    int64_t m[3]; /* the periodic volume in whose corner the data lie: at least n + p - 1 */
+} ref_deconvolve_problem;
+
+typedef enum ref_method { REF_SHB, REF_RL, REF_BIGGS } ref_method;
+
 typedef struct ref_deconvolve_options {
-    bool momentum;
-    int iterations;
-    double background, read_noise, start;
+    ref_method method;
+    int iterations, warm;
+    double read_noise, start, tv;
+    double alpha, beta, cutoff[3], at_cutoff; /* the Wiener-Butterworth projector, of order `order` */
+    int order;
+    const float *momentum; /* biggs: given; or NULL */
 } ref_deconvolve_options;
 
 /* The iteration of kernels/deconvolve/deconvolve.h; `out` is x_N on the data's voxels. False: no memory. */
-bool ref_deconvolve(const float *g, const int64_t n[3], const float *psf, const int64_t p[3],
-                    const ref_deconvolve_options *options, double *out);
+bool ref_deconvolve(const ref_deconvolve_problem *problem, const ref_deconvolve_options *options, double *out);
 
 #endif

@@ -101,6 +101,51 @@ double tk_ref_average_precision(const uint32_t *result, const uint32_t *truth, i
     return hits / (truths + results - hits);
 }
 
+double tk_ref_detection(const uint32_t *result, const uint32_t *truth, int64_t count, uint32_t most) {
+    double missed = 0, invented = 0, shared = 0, objects = 0;
+    for (int64_t t = 1; t <= most; t++) {
+        const double size = overlap(truth, t, result, -1, count);
+        objects += size > 0;
+        missed += size > 0;
+    }
+    for (int64_t r = 1; r <= most; r++) {
+        double detected = 0;
+        for (int64_t t = 1; t <= most; t++)
+            detected += overlap(result, r, truth, t, count) > overlap(truth, t, result, -1, count) / 2;
+        missed -= detected;
+        invented += detected == 0 && overlap(result, r, truth, -1, count) > 0;
+        shared += detected > 1 ? detected - 1 : 0;
+    }
+    return 1 - fmin(10 * missed + 5 * shared + invented, 10 * objects) / (10 * objects);
+}
+
+double tk_ref_panoptic(const uint32_t *result, const uint32_t *truth, int64_t count, uint32_t most) {
+    double sum = 0, objects = 0;
+    for (int64_t t = 1; t <= most; t++) {
+        const double size = overlap(truth, t, result, -1, count);
+        objects += (size > 0) + (overlap(result, t, truth, -1, count) > 0);
+        for (int64_t r = 1; r <= most; r++) {
+            const double both = overlap(truth, t, result, r, count);
+            const double iou = both / (size + overlap(result, r, truth, -1, count) - both);
+            if (both > 0 && iou > 0.5) sum += iou;
+        }
+    }
+    return sum / (objects / 2);
+}
+
+double tk_ref_object_dice(const uint32_t *result, const uint32_t *truth, int64_t count, uint32_t most) {
+    double sum = 0, objects = 0;
+    for (int64_t t = 1; t <= most; t++) {
+        const double size = overlap(truth, t, result, -1, count);
+        double best = 0;
+        for (int64_t r = 1; r <= most && size > 0; r++)
+            best = fmax(best, 2 * overlap(truth, t, result, r, count) / (size + overlap(result, r, truth, -1, count)));
+        objects += size > 0;
+        sum += best;
+    }
+    return sum / objects;
+}
+
 void tk_ref_rand(const uint32_t *result, const uint32_t *truth, int64_t count, double *index, double *precision,
                  double *recall) {
     double pairs = 0, agree = 0, both = 0, in_truth = 0, in_result = 0;

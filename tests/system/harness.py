@@ -1,4 +1,5 @@
 """Runs the tarkka program, alone and under mpirun, and reads what it wrote with other people's libraries."""
+import atexit
 import hashlib
 import json
 import os
@@ -9,12 +10,19 @@ import tempfile
 import unittest
 
 TARKKA = os.environ.get("TARKKA_BIN", str(pathlib.Path(__file__).resolve().parents[2] / "build/release/tarkka"))
+MPIRUN = os.environ.get("TARKKA_MPIRUN", "mpirun")  # the launcher of the MPI that tarkka is built with
 DATA = os.environ.get("TARKKA_TEST_DATA")
 QUICK = bool(os.environ.get("TARKKA_TEST_QUICK"))  # sanitizer builds: fewer combinations, the same code paths
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
+# Tests run beside each other: launchers that share a session folder, which each makes and removes, get in each other's
+# way now and then.
+SESSIONS = tempfile.mkdtemp(prefix="tk-mpi-")
+atexit.register(shutil.rmtree, SESSIONS, ignore_errors=True)
+
 # Open MPI on one machine: shared memory only, more ranks than cores allowed, no binding.
 MPI_ENVIRONMENT = {
+    "OMPI_MCA_orte_tmpdir_base": SESSIONS,
     "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_MCA_btl": "self,vader", "OMPI_MCA_pml": "ob1",
     "OMPI_MCA_osc": "^ucx", "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
@@ -23,15 +31,30 @@ MPI_ENVIRONMENT = {
 }
 
 
+def may_not_skip(what):
+    """Is this kind of test one that must run here? TARKKA_MAY_NOT_SKIP is a list of words."""
+    return what in os.environ.get("TARKKA_MAY_NOT_SKIP", "").replace(",", " ").split()
+
+
 def real_data(path):
     """A file of the real test images; skips the test, loudly, where there are none."""
     if DATA:
         return str(pathlib.Path(DATA) / path)
     message = f"NO REAL IMAGES: set TARKKA_TEST_DATA to a folder with {path}"
-    if "real-images" in os.environ.get("TARKKA_MAY_NOT_SKIP", ""):
+    if may_not_skip("real-images"):
         raise AssertionError(message + " (this test may not be skipped here)")
     print("SKIPPED " + message, flush=True)
     raise unittest.SkipTest(message)
+
+
+def launch(command, ranks=None, environment=None, timeout=300, cwd=None):
+    """Runs any program; ranks=None means without mpirun."""
+    if ranks:
+        command = [MPIRUN, "-n", str(ranks), *command]
+    env = {**os.environ, **MPI_ENVIRONMENT, "OMP_WAIT_POLICY": "passive", **(environment or {})}
+    if ranks and "ASAN_OPTIONS" in env:  # leaks are looked for in runs without mpirun; it takes seconds in each rank
+        env["ASAN_OPTIONS"] += ":detect_leaks=0"
+    return subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=timeout, cwd=cwd)
 
 
 def tarkka(*arguments, ranks=None, threads=None, isa=None, environment=None, timeout=300, cwd=None):
@@ -39,14 +62,7 @@ def tarkka(*arguments, ranks=None, threads=None, isa=None, environment=None, tim
     command = [TARKKA, *map(str, arguments)]
     if threads:
         command += ["--threads", str(threads)]
-    if ranks:
-        command = ["mpirun", "-n", str(ranks), *command]
-    env = {**os.environ, **MPI_ENVIRONMENT, "OMP_WAIT_POLICY": "passive", **(environment or {})}
-    if isa:
-        env["TARKKA_CPU"] = isa
-    if ranks and "ASAN_OPTIONS" in env:  # leaks are looked for in runs without mpirun; it takes seconds in each rank
-        env["ASAN_OPTIONS"] += ":detect_leaks=0"
-    return subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=timeout, cwd=cwd)
+    return launch(command, ranks, {**(environment or {}), **({"TARKKA_CPU": isa} if isa else {})}, timeout, cwd)
 
 
 def sha256(array):

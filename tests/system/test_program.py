@@ -111,6 +111,28 @@ class Result(SystemTest):
         self.assertIn("stages", plan)
         self.assertIn("tiles", self.ok("plan", self.file).stdout)
 
+    def test_no_tile_that_fits_would_be_much_cheaper(self):
+        tifffile.imwrite(self.folder / "plain.tif", np.zeros((20, 300, 420), np.uint8), metadata={"axes": "ZYX"})
+        psf = {"model": "gaussian", "sigma": ["2 px", "4 px", "4 px"]}
+        file = self.write("plain.yaml", json.dumps({"tarkka": 1, "input": "plain.tif", "output": "plain.h5", "steps": [
+            {"deconvolve": {"psf": psf, "method": "shb", "iterations": 20}}]}))
+
+        def rounds(*options):
+            """The plan, and its cost where four ranks work; None where it does not fit."""
+            done = tarkka("plan", file, "--memory", "220MiB", *options, "--json")
+            if done.returncode:
+                return None, None
+            plan = json.loads(done.stdout)
+            return plan, plan["core_seconds"] / plan["tiles"] * -(-plan["tiles"] // 4)
+        chosen, cost = rounds()
+        for tile, chunk, size in zip(chosen["tile"], chosen["chunk"], chosen["size"]):
+            self.assertTrue(tile == size or tile % chunk == 0, chosen)
+        others = [f"20x{y}x{x}" for y, x in ((64, 128), (128, 128), (112, 224), (160, 144), (160, 224), (300, 64))]
+        fit = {tile: rounds("--tile", tile)[1] for tile in others}
+        self.assertGreater(sum(other is not None for other in fit.values()), 3)
+        for tile, other in fit.items():
+            self.assertTrue(other is None or 0.97 * cost <= 1.001 * other, (chosen["tile"], tile))
+
 
 class Compare(SystemTest):
     def test_figures_are_scikit_images(self):

@@ -1,4 +1,5 @@
 /* Connected components: against flood fill, for any number of threads; and joined over blocks. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,6 +118,58 @@ static void corners_join_by_connectivity(void **state) {
     }
 }
 
+/* Sizes, borders and strong voxels of a block's components, against a count voxel by voxel. */
+static void components_are_described(void **state) {
+    (void)state;
+    const int64_t size[3] = {4, 5, 9};
+    const tk_box image = {{0, 0, 0}, {9, 5, 30}}, box = {{5, 0, 20}, {9, 5, 29}};
+    uint8_t *mask = make_mask(MASK_HALF, size, 4);
+    float *values = must_allocate(count_of(size), sizeof *values);
+    for (int64_t i = 0; i < count_of(size); i++) values[i] = (float)(i * 37 % 101);
+    values[0] = NAN;
+    tk_work work = work_with(1, TK_ISA_BASELINE, tk_components_scratch(size));
+    tk_components found;
+    assert_int_equal(tk_components_find(tk_read_u8(tk_dense_u8(mask, size)), 6, &found, &work), TK_OK);
+    uint32_t *labels = must_allocate(count_of(size), sizeof *labels);
+    tk_components_paint(&found, NULL, tk_dense_u32(labels, size), &work);
+    tk_component *list = must_allocate(found.count, sizeof *list);
+    tk_component *wanted = calloc((size_t)found.count, sizeof *wanted);
+    assert_non_null(wanted);
+    tk_components_describe(&found, &image, &box, false, list);
+    tk_components_mark(&found, tk_read_f32(tk_dense_f32(values, size)), 90, list);
+    for (int64_t i = 0; i < count_of(size); i++) {
+        if (labels[i] == 0) continue;
+        tk_component *of = &wanted[labels[i] - 1];
+        const int64_t z = i / 45, y = i / 9 % 5;
+        if (of->voxels++ == 0) of->first = ((z + 5) * 5 + y) * 30 + i % 9 + 20;
+        of->border |= z == 3 || y == 0 || y == 4; /* x is inside the image */
+        of->strong |= values[i] > 90;
+    }
+    assert_memory_equal(list, wanted, (size_t)found.count * sizeof *list);
+    tk_scratch_release(&work.scratch);
+    free(mask), free(values), free(labels), free(list), free(wanted);
+}
+
+/* What pairs join is added up, whatever their order; a pair of what is not there is an error. */
+static void pairs_join_components(void **state) {
+    (void)state;
+    const tk_component list[5] = {{1, 10, 0, 0}, {4, 1, 1, 0}, {6, 2, 0, 1}, {9, 3, 0, 0}, {12, 5, 0, 0}};
+    const tk_component_pair pairs[3] = {{6, 12}, {4, 9}, {6, 1}}, unknown = {4, 5};
+    const uint32_t wanted[5] = {1, 2, 1, 2, 1};
+    const tk_component sums[2] = {{1, 17, 0, 1}, {4, 4, 1, 0}};
+    uint32_t number[5] = {0};
+    tk_component whole[5];
+    int64_t count = 0;
+    tk_scratch scratch;
+    assert_int_equal(tk_scratch_reserve(&scratch, tk_reconcile_scratch(5, 0)), TK_OK);
+    assert_int_equal(tk_reconcile_pairs(list, 5, pairs, 3, number, whole, &count, &scratch), TK_OK);
+    assert_int_equal(count, 2);
+    assert_memory_equal(number, wanted, sizeof wanted);
+    assert_memory_equal(whole, sums, sizeof sums);
+    assert_int_equal(tk_reconcile_pairs(list, 5, &unknown, 1, number, whole, &count, &scratch), TK_FAILED);
+    tk_scratch_release(&scratch);
+}
+
 static void too_little_scratch_is_an_error(void **state) {
     (void)state;
     const int64_t size[3] = {2, 3, 70};
@@ -134,6 +187,8 @@ int main(void) {
         cmocka_unit_test(any_value_but_zero_is_object),
         cmocka_unit_test(the_shell_holds_what_touches_other_blocks),
         cmocka_unit_test(corners_join_by_connectivity),
+        cmocka_unit_test(components_are_described),
+        cmocka_unit_test(pairs_join_components),
         cmocka_unit_test(too_little_scratch_is_an_error),
     };
     return cmocka_run_group_tests(tests, 0, 0);

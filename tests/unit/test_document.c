@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "engine/document.h"
+#include "engine/syntax/document.h"
 
 static void places_are_kept(void **state) {
     (void)state;

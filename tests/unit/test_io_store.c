@@ -28,12 +28,14 @@ static void checksums_match_the_standard(void **state) {
     assert_non_null(strstr(error.text, "absent"));
 }
 
-/* The value that voxel (z, y, x) of the test image holds. */
-static uint16_t voxel(const int64_t size[3], int64_t z, int64_t y, int64_t x) {
-    return (uint16_t)(((z * size[1] + y) * size[2] + x) * 40503u >> 3);
+enum { TIMES = 3 };
+
+/* The value that voxel (z, y, x) of the test image holds at a time point. */
+static uint16_t voxel(const int64_t size[3], int64_t time, int64_t z, int64_t y, int64_t x) {
+    return (uint16_t)((((time * size[0] + z) * size[1] + y) * size[2] + x) * 40503u >> 3);
 }
 
-static void write_tile(tk_rawstore *store, const int64_t size[3], const tk_box *tile) {
+static void write_tile(tk_rawstore *store, const int64_t size[3], int64_t time, const tk_box *tile) {
     tk_error error = TK_ERROR_NONE;
     /* Rows with a gap behind them every other time, so that both ways of writing are used. */
     const int64_t gap = random_between(0, 2) * 3, width = tk_box_size(tile, 2) + gap;
@@ -43,8 +45,8 @@ static void write_tile(tk_rawstore *store, const int64_t size[3], const tk_box *
         for (int64_t y = tile->lo[1]; y < tile->hi[1]; y++)
             for (int64_t x = tile->lo[2]; x < tile->hi[2]; x++)
                 data[(z - tile->lo[0]) * stride[0] + (y - tile->lo[1]) * width + x - tile->lo[2]] =
-                    voxel(size, z, y, x);
-    assert_done(tk_rawstore_write(store, tile, data, stride, &error), &error);
+                    voxel(size, time, z, y, x);
+    assert_done(tk_rawstore_write(store, time, tile, data, stride, &error), &error);
     free(data);
 }
 
@@ -55,20 +57,20 @@ static void fill_store(tk_rawstore *store, const int64_t size[3], const int64_t 
                 const tk_box all = tk_box_of_size(size);
                 const tk_box full = {{z, y, x}, {z + tile[0], y + tile[1], x + tile[2]}};
                 const tk_box core = tk_box_intersect(&all, &full);
-                write_tile(store, size, &core);
+                for (int64_t time = 0; time < TIMES; time++) write_tile(store, size, time, &core);
             }
 }
 
-static void check_box(tk_rawstore *store, const int64_t size[3], const tk_box *box) {
+static void check_box(tk_rawstore *store, const int64_t size[3], int64_t time, const tk_box *box) {
     tk_error error = TK_ERROR_NONE;
     const int64_t stride[3] = {tk_box_size(box, 1) * (tk_box_size(box, 2) + 2), tk_box_size(box, 2) + 2, 1};
     uint16_t *data = calloc((size_t)(stride[0] * tk_box_size(box, 0)), sizeof *data);
-    assert_done(tk_rawstore_read(store, box, data, stride, &error), &error);
+    assert_done(tk_rawstore_read(store, time, box, data, stride, &error), &error);
     for (int64_t z = box->lo[0]; z < box->hi[0]; z++)
         for (int64_t y = box->lo[1]; y < box->hi[1]; y++) {
             const uint16_t *row = data + (z - box->lo[0]) * stride[0] + (y - box->lo[1]) * stride[1];
             for (int64_t x = box->lo[2]; x < box->hi[2]; x++)
-                assert_int_equal(row[x - box->lo[2]], voxel(size, z, y, x));
+                assert_int_equal(row[x - box->lo[2]], voxel(size, time, z, y, x));
             assert_int_equal(row[tk_box_size(box, 2)], 0); /* nothing beside the box is touched */
         }
     free(data);
@@ -85,14 +87,14 @@ static void boxes_of_the_store_are_what_was_written(void **state) {
             tile[axis] = random_between(1, 30);
         }
         unlink("store.raw");
-        assert_done(tk_rawstore_open("store.raw", 2, size, tile, true, &store, &error), &error);
+        assert_done(tk_rawstore_open("store.raw", 2, size, tile, TIMES, true, &store, &error), &error);
         fill_store(store, size, tile);
         assert_done(tk_rawstore_sync(store, &error), &error);
         assert_done(tk_rawstore_close(store, &error), &error);
-        assert_done(tk_rawstore_open("store.raw", 2, size, tile, false, &store, &error), &error);
+        assert_done(tk_rawstore_open("store.raw", 2, size, tile, TIMES, false, &store, &error), &error);
         for (int i = 0; i < 20; i++) {
             const tk_box box = random_box(size);
-            check_box(store, size, &box);
+            check_box(store, size, random_between(0, TIMES), &box);
         }
         assert_done(tk_rawstore_close(store, &error), &error);
     }
@@ -106,19 +108,25 @@ static void the_store_refuses_what_is_no_tile(void **state) {
     tk_rawstore *store;
     tk_error error = TK_ERROR_NONE;
     unlink("store.raw");
-    assert_int_equal(tk_rawstore_open("store.raw", 1, size, tile, false, &store, &error), TK_UNREADABLE);
+    assert_int_equal(tk_rawstore_open("store.raw", 1, size, tile, 1, false, &store, &error), TK_UNREADABLE);
     error = TK_ERROR_NONE;
-    assert_done(tk_rawstore_open("store.raw", 1, size, tile, true, &store, &error), &error);
-    assert_int_equal(tk_rawstore_write(store, &shifted, data, stride, &error), TK_FAILED);
+    assert_done(tk_rawstore_open("store.raw", 1, size, tile, 1, true, &store, &error), &error);
+    assert_int_equal(tk_rawstore_write(store, 0, &shifted, data, stride, &error), TK_FAILED);
     error = TK_ERROR_NONE;
-    assert_int_equal(tk_rawstore_read(store, &outside, data, stride, &error), TK_FAILED);
+    assert_int_equal(tk_rawstore_read(store, 0, &outside, data, stride, &error), TK_FAILED);
+    error = TK_ERROR_NONE;
+    const tk_box first = {{0, 0, 0}, {4, 4, 4}};
+    assert_int_equal(tk_rawstore_write(store, 1, &first, data, stride, &error), TK_FAILED);
+    error = TK_ERROR_NONE;
+    assert_int_equal(tk_rawstore_read(store, 1, &first, data, stride, &error), TK_FAILED);
     error = TK_ERROR_NONE;
     const tk_box never_written = {{0, 0, 0}, {1, 1, 1}};
-    assert_int_equal(tk_rawstore_read(store, &never_written, data, stride, &error), TK_UNREADABLE);
-    error = TK_ERROR_NONE;
+    data[0] = 1;
+    assert_done(tk_rawstore_read(store, 0, &never_written, data, stride, &error), &error);
+    assert_int_equal(data[0], 0);
     assert_done(tk_rawstore_close(store, &error), &error);
     const int64_t huge[3] = {INT64_MAX / 2, 1 << 20, 1 << 20};
-    assert_int_equal(tk_rawstore_open("store.raw", 1, huge, huge, true, &store, &error), TK_FAILED);
+    assert_int_equal(tk_rawstore_open("store.raw", 1, huge, huge, 1, true, &store, &error), TK_FAILED);
 }
 
 /* A limit on file sizes stands for a full disk. */
@@ -130,14 +138,14 @@ static void a_full_disk_is_an_error_of_the_store(void **state) {
     tk_error error = TK_ERROR_NONE;
     uint8_t *data = calloc(1, 1 << 16);
     unlink("store.raw");
-    assert_done(tk_rawstore_open("store.raw", 1, size, size, true, &store, &error), &error);
+    assert_done(tk_rawstore_open("store.raw", 1, size, size, 1, true, &store, &error), &error);
     getrlimit(RLIMIT_FSIZE, &before);
     small = before;
     small.rlim_cur = 10000;
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &small);
     const tk_box all = tk_box_of_size(size);
-    const tk_status status = tk_rawstore_write(store, &all, data, stride, &error);
+    const tk_status status = tk_rawstore_write(store, 0, &all, data, stride, &error);
     setrlimit(RLIMIT_FSIZE, &before);
     assert_int_equal(status, TK_UNWRITABLE);
     assert_non_null(strstr(error.text, "store.raw"));

@@ -47,6 +47,11 @@ static void a_small_case_by_hand(void **state) {
     near(m.precision, 2.0 / 5);
     near(m.recall, 2.0 / 4);
     near(m.f1, 4.0 / 9);
+    near(m.sq, 3.0 / 4);
+    near(m.pq, (3.0 / 4 + 3.0 / 4) / (2 + 2.0 / 2 + 3.0 / 2));
+    near(m.det, 1 - (2 * 10 + 3 * 1) / 40.0); /* 7 and 9 detect, 4 covers a quarter, 6 half: not more */
+    near(m.dice, 2 * 8.0 / (11 + 10));
+    near(m.object_dice, (6.0 / 7 + 6.0 / 7 + 0 + 2.0 / 3) / 4);
     /* ordered pairs together in both 6+6+2, in the truth 12+6+2+2, in the result (over true objects) 6+6+6 */
     near(m.are_precision, 14.0 / 22);
     near(m.are_recall, 14.0 / 18);
@@ -85,6 +90,9 @@ static void measures_equal_their_definitions(void **state) {
         near(m.seg, tk_ref_seg(result, truth, COUNT, MOST));
         for (int k = 0; k < TK_AP_THRESHOLDS; k++)
             near(m.ap[k], tk_ref_average_precision(result, truth, COUNT, MOST, 0.5 + 0.05 * k));
+        near(m.det, tk_ref_detection(result, truth, COUNT, MOST));
+        near(m.pq, tk_ref_panoptic(result, truth, COUNT, MOST));
+        near(m.object_dice, tk_ref_object_dice(result, truth, COUNT, MOST));
         near(m.voi_split, tk_ref_conditional_entropy(result, truth, COUNT, MOST));
         near(m.voi_merge, tk_ref_conditional_entropy(truth, result, COUNT, MOST));
     }
@@ -113,6 +121,15 @@ static void many_labels_fit_and_parts_add_up(void **state) {
     assert_int_equal(whole.result_objects, (LABELS + 2) / 3);
 }
 
+/* One object that covers three of four true ones, which cost 10 each when missed. */
+static void detections_may_be_shared(void **state) {
+    (void)state;
+    static const uint32_t truth[] = {1, 1, 2, 2, 3, 3, 4, 4}, result[] = {1, 1, 1, 1, 1, 1, 0, 1};
+    static const uint32_t invented[] = {10, 11, 12, 13, 14, 15, 16, 17};
+    near(metrics_of(result, truth, (const int64_t[3]){1, 1, 8}).det, 1 - (10 + 2 * 5) / 40.0);
+    near(metrics_of(invented, truth, (const int64_t[3]){1, 1, 8}).det, 0);
+}
+
 static void renumbered_objects_are_the_same_partition(void **state) {
     (void)state;
     static uint32_t truth[COUNT], result[COUNT];
@@ -123,6 +140,10 @@ static void renumbered_objects_are_the_same_partition(void **state) {
     assert_true(m.differing > 0);
     near(m.seg, 1);
     near(m.mean_ap, 1);
+    near(m.det, 1);
+    near(m.pq, 1);
+    near(m.dice, 1);
+    near(m.object_dice, 1);
     near(m.f1, 1);
     near(m.are, 0);
     near(m.rand_index, 1);
@@ -139,7 +160,7 @@ static void measures_without_objects_do_not_exist(void **state) {
     assert_true(m.same_partition && m.differing == 0);
     assert_true(isnan(m.seg) && isnan(m.ap[0]) && isnan(m.f1) && isnan(m.are));
     m = metrics_of(something, nothing, (const int64_t[3]){2, 2, 2});
-    assert_true(isnan(m.seg) && m.ap[0] == 0 && m.f1 == 0);
+    assert_true(isnan(m.seg) && m.ap[0] == 0 && m.f1 == 0 && isnan(m.det) && m.pq == 0 && isnan(m.sq) && m.dice == 0);
     m = metrics_of(nothing, something, (const int64_t[3]){2, 2, 2});
     assert_true(m.seg == 0 && m.ap[0] == 0 && m.f1 == 0);
 }
@@ -149,6 +170,7 @@ int main(void) {
         cmocka_unit_test(a_small_case_by_hand),
         cmocka_unit_test(measures_equal_their_definitions),
         cmocka_unit_test(many_labels_fit_and_parts_add_up),
+        cmocka_unit_test(detections_may_be_shared),
         cmocka_unit_test(renumbered_objects_are_the_same_partition),
         cmocka_unit_test(measures_without_objects_do_not_exist),
     };

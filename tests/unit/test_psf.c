@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "kernels/deconvolve/psf.h"
 #include "kernels/deconvolve/total.h"
+#include "kernels/psf/psf.h"
 
 static void assert_near(double a, double b, double most) { assert_true(fabs(a - b) <= most); }
 

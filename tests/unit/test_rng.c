@@ -126,6 +126,47 @@ static void poisson_has_its_probabilities(void **state) {
     }
 }
 
+/* Moments for all three methods, and Pearson's chi-squared over the bulk of the distribution. */
+static void binomial_has_its_moments_and_probabilities(void **state) {
+    (void)state;
+    static const struct {
+        int64_t n;
+        double p;
+    } kinds[] = {{1, 0.1},   {7, 0.1},    {60, 0.1},  {99, 0.1},  {101, 0.1},       {300, 0.1},
+                 {40, 0.25}, {200, 0.45}, {30, 0.85}, {500, 0.9}, {3000000000, 0.1}};
+    for (size_t m = 0; m < sizeof kinds / sizeof *kinds; m++) {
+        const double n = (double)kinds[m].n, p = kinds[m].p, variance = n * p * (1 - p);
+        double seen[512] = {0}, chi2 = 0;
+        for (int i = 0; i < DRAWS; i++) {
+            tk_rng rng = tk_rng_stream(19, (uint32_t)m, (uint64_t)i);
+            const int64_t k = tk_rng_binomial(&rng, kinds[m].n, p);
+            assert_true(k >= 0 && k <= kinds[m].n);
+            numbers[i] = (double)k;
+            if (k < 512) seen[k]++;
+        }
+        check_moments(numbers, n * p, variance, variance * (1 + 3 * variance));
+        int cells = 0;
+        for (int k = 0; k < 512 && k <= n && n < 512; k++) {
+            const double choices = lgamma(n + 1) - lgamma(k + 1.0) - lgamma(n - k + 1);
+            const double expected = DRAWS * exp(choices + k * log(p) + (n - k) * log1p(-p));
+            if (expected < 10) continue;
+            chi2 += (seen[k] - expected) * (seen[k] - expected) / expected;
+            cells++;
+        }
+        assert_true(chi2 <= cells + 5 * sqrt(2.0 * cells));
+    }
+}
+
+static void binomial_of_nothing_and_of_certainty(void **state) {
+    (void)state;
+    tk_rng rng = tk_rng_stream(1, 0, 0);
+    assert_int_equal(tk_rng_binomial(&rng, 0, 0.3), 0);
+    assert_int_equal(tk_rng_binomial(&rng, -4, 0.3), 0);
+    assert_int_equal(tk_rng_binomial(&rng, 9, 0), 0);
+    assert_int_equal(tk_rng_binomial(&rng, 9, (double)NAN), 0);
+    assert_int_equal(tk_rng_binomial(&rng, 9, 1), 9);
+}
+
 static void poisson_of_no_mean_is_zero(void **state) {
     (void)state;
     tk_rng rng = tk_rng_stream(1, 0, 0);
@@ -144,6 +185,8 @@ int main(void) {
         cmocka_unit_test(poisson_has_its_moments),
         cmocka_unit_test(poisson_has_its_probabilities),
         cmocka_unit_test(poisson_of_no_mean_is_zero),
+        cmocka_unit_test(binomial_has_its_moments_and_probabilities),
+        cmocka_unit_test(binomial_of_nothing_and_of_certainty),
     };
     return cmocka_run_group_tests(tests, 0, 0);
 }

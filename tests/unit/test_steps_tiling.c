@@ -8,10 +8,10 @@
 
 #include <cmocka.h>
 
-#include "engine/document.h"
-#include "engine/facts.h"
 #include "engine/params_read.h"
+#include "engine/running/facts.h"
 #include "engine/step.h"
+#include "engine/syntax/document.h"
 #include "tests/reference/components.h"
 #include "tests/reference/measure.h"
 #include "tests/unit/test_volume_fixture.h"
@@ -20,16 +20,21 @@
 typedef struct engine {
     const tk_step *step;
     void *state;
-    int64_t size[3], tile[3];
+    int64_t size[3], tile[3], times;
     bool backwards; /* the order of tiles */
     int threads;
     int inputs;
-    const void *input[2]; /* whole images, of the step's input kind; the second float */
+    const void *input[2]; /* whole images, time after time, of the step's input kind; the second float */
     struct tk_facts facts;
     tk_error error;
 } engine;
 
+/* As an image might number the time points that were chosen. */
+static int64_t number_of_time(int64_t time) { return 7 + 3 * time; }
+
 static size_t element_of(tk_kind kind) { return kind == TK_KIND_MASK ? 1 : 4; }
+
+static size_t image_bytes(const engine *e, tk_kind kind) { return (size_t)count_of(e->size) * element_of(kind); }
 
 static void set_view(tk_block *block, void *data) {
     int64_t size[3];
@@ -52,26 +57,29 @@ static void copy_box(const int64_t size[3], const tk_box *box, size_t element, v
 }
 
 /* A block with its own copy of the voxels; free its data. */
-static void *make_block(const engine *e, tk_kind kind, const void *whole, const tk_box *box, const tk_box *core,
-                        tk_block *block) {
-    *block = (tk_block){.kind = kind, .image = tk_box_of_size(e->size), .box = *box, .core = *core};
+static void *make_block(const engine *e, tk_kind kind, const void *whole, int64_t time, const tk_box *box,
+                        const tk_box *core, tk_block *block) {
+    *block = (tk_block){
+        .kind = kind, .image = tk_box_of_size(e->size), .box = *box, .core = *core, .time = number_of_time(time)};
     void *data = malloc((size_t)tk_box_count(box) * element_of(kind)); /* to the byte, for the sanitizer */
     assert_non_null(data);
-    void *from;
+    unsigned char *from;
     memcpy(&from, &whole, sizeof from);
-    if (whole) copy_box(e->size, box, element_of(kind), from, data, false);
+    if (whole) copy_box(e->size, box, element_of(kind), from + image_bytes(e, kind) * (size_t)time, data, false);
     set_view(block, data);
     return data;
 }
 
 static int64_t tiles_of(const engine *e, int64_t grid[3]) {
     for (int a = 0; a < 3; a++) grid[a] = (e->size[a] + e->tile[a] - 1) / e->tile[a];
-    return grid[0] * grid[1] * grid[2];
+    return grid[0] * grid[1] * grid[2] * e->times;
 }
 
-static tk_box tile_at(const engine *e, int64_t n) {
+/* The n-th tile: its time point and its core. */
+static tk_box tile_at(const engine *e, int64_t n, int64_t *time) {
     int64_t grid[3];
-    const int64_t tiles = tiles_of(e, grid), i = e->backwards ? tiles - 1 - n : n;
+    const int64_t tiles = tiles_of(e, grid), turn = e->backwards ? tiles - 1 - n : n, i = turn % (tiles / e->times);
+    *time = turn / (tiles / e->times);
     const int64_t at[3] = {i / (grid[1] * grid[2]), i / grid[2] % grid[1], i % grid[2]};
     tk_box tile, image = tk_box_of_size(e->size);
     for (int a = 0; a < 3; a++) {
@@ -83,16 +91,21 @@ static tk_box tile_at(const engine *e, int64_t n) {
 
 static tk_work work_for(const engine *e, const tk_box *box) {
     const int64_t size[3] = {tk_box_size(box, 0), tk_box_size(box, 1), tk_box_size(box, 2)};
-    const tk_need need = e->step->bytes ? e->step->bytes(e->state, size) : (tk_need){0, 0};
+    const tk_need need = e->step->bytes ? e->step->bytes(e->state, size) : (tk_need){0};
     return work_with(e->threads, tk_isa_detect(), need.scratch);
 }
 
-static tk_status survey_tile(engine *e, int round, const tk_box *tile, tk_bytes *partial) {
+static tk_status survey_tile(engine *e, int round, int64_t n, tk_bytes *partial) {
     tk_block block[2];
-    void *data[2] = {make_block(e, e->step->input, e->input[0], tile, tile, &block[0]), NULL};
-    if (e->inputs > 1) data[1] = make_block(e, TK_KIND_IMAGE, e->input[1], tile, tile, &block[1]);
+    int64_t time = 0;
+    int64_t halo[3] = {0};
+    if (e->step->survey_halo) e->step->survey_halo(e->state, halo);
+    const tk_box image = tk_box_of_size(e->size), core = tile_at(e, n, &time), *tile = &core;
+    const tk_box box = tk_box_grow(&core, halo, &image);
+    void *data[2] = {make_block(e, e->step->input, e->input[0], time, &box, tile, &block[0]), NULL};
+    if (e->inputs > 1) data[1] = make_block(e, TK_KIND_IMAGE, e->input[1], time, tile, tile, &block[1]);
     const tk_block *const in[2] = {&block[0], &block[1]};
-    tk_work work = work_for(e, tile);
+    tk_work work = work_for(e, &box);
     const tk_status status = e->step->survey(e->state, round, in, &work, partial);
     assert_int_equal(work.scratch.used, 0);
     tk_scratch_release(&work.scratch);
@@ -106,13 +119,28 @@ static tk_status survey_all(engine *e, int round, tk_bytes *combined) {
     int64_t grid[3];
     const int64_t tiles = tiles_of(e, grid);
     for (int64_t n = 0; n < tiles; n++) {
-        const tk_box tile = tile_at(e, n);
         tk_bytes partial = {0};
-        TK_TRY(survey_tile(e, round, &tile, n ? &partial : combined));
+        TK_TRY(survey_tile(e, round, n, n ? &partial : combined));
         if (n) TK_TRY(e->step->combine(e->state, round, combined, &partial));
         tk_bytes_free(&partial);
     }
     return TK_OK;
+}
+
+/* As over several ranks: the partial is dealt out, each part reduced, and all of them put together again. */
+static tk_status deal_out(const engine *e, int round, tk_bytes *combined) {
+    enum { PARTS = 5 };
+    tk_bytes part[PARTS] = {{0}}, all = {0};
+    if (!e->step->split || combined->size == 0) return TK_OK;
+    tk_status status = e->step->split(e->state, round, combined, PARTS, part);
+    for (int i = 0; i < PARTS && status == TK_OK; i++) {
+        if (part[i].size > 0) status = e->step->reduce(e->state, round, &part[i]);
+        if (status == TK_OK && part[i].size > 0) status = e->step->combine(e->state, round, &all, &part[i]);
+    }
+    for (int i = 0; i < PARTS; i++) tk_bytes_free(&part[i]);
+    tk_bytes_free(combined);
+    *combined = all;
+    return status;
 }
 
 /* All rounds; the combined partials of the last are left in *combined. */
@@ -125,6 +153,7 @@ static tk_status decide(engine *e, tk_bytes *combined) {
         more = false;
         combined->size = 0;
         TK_TRY(survey_all(e, round, combined));
+        TK_TRY(deal_out(e, round, combined));
         const tk_status status = e->step->agree(e->state, round, combined, &decision, &more, &e->facts, &e->error);
         if (status == TK_OK) assert_int_equal(e->step->adopt(e->state, round, &decision, &work, &e->error), TK_OK);
         tk_bytes_free(&decision);
@@ -133,18 +162,20 @@ static tk_status decide(engine *e, tk_bytes *combined) {
     return TK_OK;
 }
 
-static void apply_tile(engine *e, const tk_box *tile, void *out) {
-    int64_t halo[3] = {0, 0, 0};
+static void apply_tile(engine *e, int64_t n, void *out) {
+    int64_t halo[3] = {0, 0, 0}, time = 0;
+    const tk_box core = tile_at(e, n, &time), *tile = &core;
     if (e->step->halo) e->step->halo(e->state, halo);
     const tk_box image = tk_box_of_size(e->size), box = tk_box_grow(tile, halo, &image);
     tk_block from, to;
-    void *in_data = make_block(e, e->step->input, e->input[0], &box, tile, &from);
-    void *out_data = make_block(e, e->step->output, NULL, tile, tile, &to);
+    void *in_data = make_block(e, e->step->input, e->input[0], time, &box, tile, &from);
+    void *out_data = make_block(e, e->step->output, NULL, time, tile, tile, &to);
     const tk_block *const in[1] = {&from};
     tk_work work = work_for(e, &box);
     assert_int_equal(e->step->apply(e->state, in, &to, &work), TK_OK);
     assert_int_equal(work.scratch.used, 0);
-    copy_box(e->size, tile, element_of(e->step->output), out, out_data, true);
+    copy_box(e->size, tile, element_of(e->step->output),
+             (unsigned char *)out + image_bytes(e, e->step->output) * (size_t)time, out_data, true);
     tk_scratch_release(&work.scratch);
     free(in_data);
     free(out_data);
@@ -194,12 +225,9 @@ static void produce(engine *e, const tk_bytes *combined, outcome *result) {
     }
     int64_t grid[3];
     const int64_t tiles = tiles_of(e, grid);
-    result->size = (size_t)count_of(e->size) * element_of(e->step->output);
+    result->size = image_bytes(e, e->step->output) * (size_t)e->times;
     result->data = must_allocate((int64_t)result->size, 1);
-    for (int64_t n = 0; n < tiles; n++) {
-        const tk_box tile = tile_at(e, n);
-        apply_tile(e, &tile, result->data);
-    }
+    for (int64_t n = 0; n < tiles; n++) apply_tile(e, n, result->data);
 }
 
 /* A step, its parameters and its images. */
@@ -207,12 +235,14 @@ typedef struct task {
     const char *step, *params;
     int64_t size[3];
     const void *input[2];
+    int64_t times; /* 0: one */
 } task;
 
 static outcome run_step(const task *t, const int64_t tile[3], bool backwards, int threads) {
     engine e = {.step = tk_step_find(t->step),
                 .size = {t->size[0], t->size[1], t->size[2]},
                 .tile = {tile[0], tile[1], tile[2]},
+                .times = t->times ? t->times : 1,
                 .backwards = backwards,
                 .threads = threads,
                 .inputs = t->input[1] ? 2 : 1,
@@ -223,7 +253,10 @@ static outcome run_step(const task *t, const int64_t tile[3], bool backwards, in
     tk_bytes combined = {0};
     assert_non_null(e.step);
     tk_params *params = params_from(e.step, t->params, &document);
-    const tk_binding binding = {params, {{t->size[0], t->size[1], t->size[2]}, {0.5, 0.25, 0.1}}, e.inputs};
+    const tk_binding binding = {.params = params,
+                                .input = {{t->size[0], t->size[1], t->size[2]}, {0.5, 0.25, 0.1}},
+                                .inputs = e.inputs,
+                                .times = e.times};
     if (e.step->check) assert_int_equal(e.step->check(params, &e.error), TK_OK);
     assert_int_equal(e.step->bind(&binding, &e.state, &e.error), TK_OK);
     result.status = decide(&e, &combined);
@@ -271,15 +304,21 @@ static const int64_t sizes[][3] = {{9, 13, 37}, {1, 23, 70}, {6, 1, 66}, {1, 1, 
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
 static task task_of(const char *step, const char *params, const int64_t size[3], const void *image) {
-    return (task){step, params, {size[0], size[1], size[2]}, {image, NULL}};
+    return (task){step, params, {size[0], size[1], size[2]}, {image, NULL}, 1};
 }
 
 static void images_do_not_depend_on_tiles(void **state) {
     (void)state;
-    static const char *const cases[][2] = {
-        {"gaussian", "{sigma: 1 px}"},   {"gaussian", "{sigma: [0.4 px, 2 px, 3.3 px]}"},
-        {"gaussian", "{sigma: 300 nm}"}, {"background", "{percentile: 60 %}"},
-        {"background", "{clip: false}"}, {"threshold", "{method: fixed, value: 0.3}"}};
+    static const char *const cases[][2] = {{"gaussian", "{sigma: 1 px}"},
+                                           {"gaussian", "{sigma: [0.4 px, 2 px, 3.3 px]}"},
+                                           {"gaussian", "{sigma: 300 nm}"},
+                                           {"background", "{percentile: 60 %}"},
+                                           {"background", "{clip: false}"},
+                                           {"threshold", "{method: fixed, value: 0.3}"},
+                                           {"gradient", "{per: um}"},
+                                           {"hessian", "{eigenvalue: smallest}"},
+                                           {"structure", "{outer: [2 px, 1 px, 0 px]}"},
+                                           {"median", "{radius: [1 px, 0 px, 2 px]}"}};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
         for (int s = 0; s < SIZES; s++) {
             float *image = random_image(sizes[s], c);
@@ -342,9 +381,9 @@ static void tables_do_not_depend_on_tiles(void **state) {
             uint32_t *labels = must_allocate(count_of(sizes[s]), sizeof *labels);
             const int64_t objects = ref_components(mask, sizes[s], 6, labels);
             float *image = random_image(sizes[s], 33);
-            for (int with = 0; with < 2; with++) {
-                task t = task_of("measure", "{}", sizes[s], labels);
-                if (with) t.input[1] = image;
+            for (int way = 0; way < 4; way++) {
+                task t = task_of("measure", way & 1 ? "{properties: all}" : "{}", sizes[s], labels);
+                if (way & 2) t.input[1] = image;
                 const outcome whole = check_grids(&t);
                 assert_int_equal(whole.status, TK_OK);
                 assert_int_equal(whole.rows, objects);
@@ -354,6 +393,82 @@ static void tables_do_not_depend_on_tiles(void **state) {
             free(labels);
             free(image);
         }
+}
+
+enum { TIMES = 3 };
+
+/* Each time point's labels are those of a flood fill of it alone. */
+static void labels_of_time_points_are_kept_apart(void **state) {
+    (void)state;
+    for (int s = 0; s < SIZES; s++) {
+        const int64_t stack[3] = {sizes[s][0] * TIMES, sizes[s][1], sizes[s][2]}, count = count_of(sizes[s]);
+        uint8_t *mask = make_mask(MASK_SPARSE, stack, 35);
+        uint32_t *expected = must_allocate(TIMES * count, sizeof *expected);
+        memset(mask, 0, (size_t)count); /* one of them holds nothing */
+        for (int64_t t = 0; t < TIMES; t++) ref_components(mask + t * count, sizes[s], 26, expected + t * count);
+        task t = task_of("label", "{}", sizes[s], mask);
+        t.times = TIMES;
+        const outcome all = check_grids(&t);
+        assert_int_equal(all.status, TK_OK);
+        assert_memory_equal(all.data, expected, all.size);
+        free(all.data);
+        free(mask);
+        free(expected);
+    }
+}
+
+/* What is decided over all time points is what is decided over one image that holds them all. */
+static void decisions_are_over_all_time_points(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {{"background", "{percentile: 60 %}"}, {"threshold", "{bins: 500}"}};
+    const int64_t *size = sizes[0], stack[3] = {size[0] * TIMES, size[1], size[2]};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        float *image = random_image(stack, 78);
+        for (int64_t i = 0; i < count_of(size); i++) image[i] += 5; /* one of them is brighter */
+        task t = task_of(cases[c][0], cases[c][1], size, image);
+        const task one = task_of(cases[c][0], cases[c][1], stack, image);
+        t.times = TIMES;
+        const outcome series = check_grids(&t), whole = run_step(&one, stack, false, 1);
+        assert_int_equal(whole.status, TK_OK);
+        assert_int_equal(series.size, whole.size);
+        assert_memory_equal(series.data, whole.data, whole.size);
+        free(series.data);
+        free(whole.data);
+        free(image);
+    }
+}
+
+/* A table of several time points: a column t first, and in the others the rows of each alone, one after the other. */
+static void tables_of_time_points_stand_one_behind_the_other(void **state) {
+    (void)state;
+    const int64_t *size = sizes[0], stack[3] = {size[0] * TIMES, size[1], size[2]}, count = count_of(size);
+    uint32_t *labels = must_allocate(TIMES * count, sizeof *labels);
+    uint8_t *mask = make_mask(MASK_SPARSE, stack, 36);
+    for (int64_t t = 0; t < TIMES; t++) ref_components(mask + t * count, size, 6, labels + t * count);
+    task t = task_of("measure", "{}", size, labels);
+    t.times = TIMES;
+    const outcome all = check_grids(&t);
+    int64_t row = 0;
+    for (int64_t time = 0; time < TIMES; time++) {
+        const task alone = task_of("measure", "{}", size, labels + time * count);
+        const outcome one = run_step(&alone, size, false, 1);
+        const unsigned char *column = all.data, *expected = one.data;
+        for (int64_t r = 0; r < one.rows; r++)
+            assert_int_equal(((const int64_t *)all.data)[row + r], number_of_time(time));
+        column += (size_t)all.rows * 8;
+        for (size_t at = 0; at < one.size;) { /* the first column has 4 bytes a row, the others 8 */
+            const size_t width = at == 0 ? 4 : 8;
+            assert_memory_equal(column + (size_t)row * width, expected + at, (size_t)one.rows * width);
+            column += (size_t)all.rows * width;
+            at += (size_t)one.rows * width;
+        }
+        row += one.rows;
+        free(one.data);
+    }
+    assert_int_equal(row, all.rows);
+    free(all.data);
+    free(mask);
+    free(labels);
 }
 
 static int by_value(const void *a, const void *b) {
@@ -458,7 +573,7 @@ static void damaged_decisions_are_errors(void **state) {
         const tk_step *step = tk_step_find(names[n]);
         tk_document document;
         tk_params *params = params_from(step, "{}", &document);
-        const tk_binding binding = {params, {{4, 4, 4}, {0}}, 1};
+        const tk_binding binding = {.params = params, .input = {{4, 4, 4}, {0}}, .inputs = 1, .times = 1};
         tk_bytes damaged = {0};
         tk_error error = TK_ERROR_NONE;
         bool more = false;
@@ -484,6 +599,9 @@ int main(void) {
         cmocka_unit_test(otsu_does_not_depend_on_tiles),
         cmocka_unit_test(labels_do_not_depend_on_tiles),
         cmocka_unit_test(tables_do_not_depend_on_tiles),
+        cmocka_unit_test(labels_of_time_points_are_kept_apart),
+        cmocka_unit_test(decisions_are_over_all_time_points),
+        cmocka_unit_test(tables_of_time_points_stand_one_behind_the_other),
         cmocka_unit_test(the_background_is_the_percentile),
         cmocka_unit_test(the_table_holds_what_the_reference_measures),
         cmocka_unit_test(damaged_decisions_are_errors),

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "engine/passes.h"
 #include "engine/workflow.h"
 
 static tk_status read_text(const char *text, const char *const *set, tk_workflow *workflow, tk_error *error) {
@@ -35,9 +36,9 @@ static void values_are_connected(void **state) {
     tk_error error;
     assert_int_equal(read_text(whole, NULL, &w, &error), TK_OK);
     assert_int_equal(w.count, 4);
-    assert_int_equal(w.channel, 2);
-    assert_true(w.channel_given);
-    assert_false(w.time_given);
+    assert_int_equal(tk_selection_at(&w.channel, 0), 2);
+    assert_true(w.channel.given);
+    assert_false(w.time.given);
     assert_string_equal(w.steps[2].name, "cells");
     assert_int_equal(w.steps[3].inputs, 2);
     assert_int_equal(w.steps[3].input[0], 3); /* the labels */
@@ -50,18 +51,20 @@ static void values_are_connected(void **state) {
     tk_workflow_free(&w);
 }
 
-/* The resolved workflow is itself a workflow, and resolves to itself. */
-static void the_resolved_workflow_is_a_workflow(void **state) {
+/* The workflow as it was given is itself a workflow, and resolves to the same. */
+static void the_given_workflow_is_a_workflow(void **state) {
     (void)state;
     tk_workflow w, again;
     tk_error error;
     assert_int_equal(read_text(whole, NULL, &w, &error), TK_OK);
-    json_t *first = tk_workflow_to_json(&w);
-    char *text = json_dumps(first, 0);
+    json_t *first = tk_workflow_to_json(&w, true), *given = tk_workflow_to_json(&w, false);
+    char *text = json_dumps(given, 0);
     assert_int_equal(read_text(text, NULL, &again, &error), TK_OK);
-    json_t *second = tk_workflow_to_json(&again);
+    json_t *second = tk_workflow_to_json(&again, true);
     assert_true(json_equal(first, second));
+    assert_false(json_equal(first, given));
     json_decref(first);
+    json_decref(given);
     json_decref(second);
     free(text);
     tk_workflow_free(&w);
@@ -90,6 +93,68 @@ static void the_command_line_overrides(void **state) {
     assert_int_equal(sigma->unit, TK_UNIT_UM);
     assert_true(sigma->number[1] == 0.5);
     assert_string_equal(tk_params_text(w.steps[2].params, "connectivity"), "18");
+    tk_workflow_free(&w);
+}
+
+/* What a selection of 20 comes to, and how it is written out again. */
+static void selections_are_read_and_written(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *written;
+        int64_t count, second;
+    } cases[] = {{"3", "3", 1, 0},
+                 {"all", "\"all\"", 20, 1},
+                 {"[0, 2]", "[0, 2]", 2, 2},
+                 {"5-9", "\"5-9\"", 5, 6},
+                 {"[0, 1, 2-4, 7, 9-9]", "[\"0-4\", 7, 9]", 7, 1},
+                 {"\"0-19\"", "\"0-19\"", 20, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[256];
+        tk_workflow w;
+        tk_error error = TK_ERROR_NONE;
+        snprintf(text, sizeof text, "tarkka: 1\ninput: {image: a.tif, time: %s}\nsteps: [threshold]\n", cases[i].text);
+        assert_int_equal(read_text(text, NULL, &w, &error), TK_OK);
+        json_t *json = tk_selection_to_json(&w.time);
+        char *written = json_dumps(json, JSON_ENCODE_ANY);
+        assert_string_equal(written, cases[i].written);
+        assert_int_equal(tk_selection_count(&w.time, 20), cases[i].count);
+        if (cases[i].count > 1) assert_int_equal(tk_selection_at(&w.time, 1), cases[i].second);
+        assert_int_equal(tk_selection_check(&w.time, 20, "a.tif", "time", &error), TK_OK);
+        const bool all = w.time.all;
+        assert_int_equal(tk_selection_check(&w.time, 2, "a.tif", "time", &error),
+                         all                                                ? TK_OK
+                         : tk_selection_at(&w.time, cases[i].count - 1) > 1 ? TK_INVALID
+                                                                            : TK_OK);
+        free(written);
+        json_decref(json);
+        tk_workflow_free(&w);
+    }
+}
+
+/* A workflow of two steps on channels 1 and 4: the second pass has its own image, files and connections. */
+static void workflows_are_written_out_for_channels(void **state) {
+    (void)state;
+    tk_workflow w, *passes = NULL;
+    tk_error error = TK_ERROR_NONE;
+    assert_int_equal(read_text("tarkka: 1\ninput: {image: a.tif, channel: [1, 4]}\nsteps:\n"
+                               "  - deconvolve: {psf: {file: \"p{channel}-{channel}.tif\"}}\n  - threshold\n  - label\n"
+                               "  - measure: {intensity: input}\n",
+                               NULL, &w, &error),
+                     TK_OK);
+    assert_int_equal(tk_passes_make(&w, tk_selection_count(&w.channel, 5), &passes, &error), TK_OK);
+    assert_int_equal(passes->count, 9);
+    assert_string_equal(tk_params_text(passes->steps[0].params, "psf.file"), "p1-1.tif");
+    assert_string_equal(tk_params_text(passes->steps[5].params, "psf.file"), "p4-4.tif");
+    assert_true(tk_passes_is_input(passes, 0) && tk_passes_is_input(passes, 5));
+    for (int value = 0; value <= 9; value++) {
+        assert_true(tk_passes_is_input(passes, value) == (value == 0 || value == 5));
+        if (tk_passes_is_input(passes, value)) assert_int_equal(tk_passes_channel(passes, value), value ? 4 : 1);
+    }
+    assert_int_equal(passes->steps[5].input[0], 5); /* the channel's own image */
+    assert_int_equal(passes->steps[6].input[0], 6);
+    assert_int_equal(passes->steps[8].input[1], 5);
+    assert_int_equal(passes->steps[3].input[1], 0);
+    tk_passes_free(passes);
     tk_workflow_free(&w);
 }
 
@@ -126,6 +191,12 @@ static const mistake mistakes[] = {
     {"tarkka: 1\nsteps: []\n", "w.yaml:2:8: ", "list of steps"},
     {"tarkka: 1\ninput: {image: a.tif, chanel: 1}\nsteps: [threshold]\n", "w.yaml:2:23: ", "did you mean 'channel'?"},
     {"tarkka: 1\ninput: {image: a.tif, channel: -1}\nsteps: [threshold]\n", "w.yaml:2:32: ", "from 0 on"},
+    {"tarkka: 1\ninput: {image: a.tif, channel: some}\nsteps: [threshold]\n", "w.yaml:2:32: ", "or all"},
+    {"tarkka: 1\ninput: {image: a.tif, time: []}\nsteps: [threshold]\n", "w.yaml:2:29: ", "or all"},
+    {"tarkka: 1\ninput: {image: a.tif, time: [2, 1]}\nsteps: [threshold]\n", "w.yaml:2:33: ", "ascending"},
+    {"tarkka: 1\ninput: {image: a.tif, time: [2, 0-5]}\nsteps: [threshold]\n", "w.yaml:2:33: ", "each once"},
+    {"tarkka: 1\ninput: {image: a.tif, time: 5-3}\nsteps: [threshold]\n", "w.yaml:2:29: ", "ascending"},
+    {"tarkka: 1\ninput: {image: a.tif, time: 99999999999}\nsteps: [threshold]\n", "w.yaml:2:29: ", "from 0 on"},
 };
 
 static void mistakes_are_explained(void **state) {
@@ -155,9 +226,14 @@ static void paths_start_at_the_workflow(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_are_connected),   cmocka_unit_test(the_resolved_workflow_is_a_workflow),
-        cmocka_unit_test(keeping_can_be_refused), cmocka_unit_test(the_command_line_overrides),
-        cmocka_unit_test(mistakes_are_explained), cmocka_unit_test(paths_start_at_the_workflow),
+        cmocka_unit_test(values_are_connected),
+        cmocka_unit_test(the_given_workflow_is_a_workflow),
+        cmocka_unit_test(keeping_can_be_refused),
+        cmocka_unit_test(the_command_line_overrides),
+        cmocka_unit_test(selections_are_read_and_written),
+        cmocka_unit_test(workflows_are_written_out_for_channels),
+        cmocka_unit_test(mistakes_are_explained),
+        cmocka_unit_test(paths_start_at_the_workflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

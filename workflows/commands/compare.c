@@ -172,7 +172,7 @@ static tk_status run(const tk_arguments *arguments, tk_error *error) {
 
 static const tk_option options[] = {
     {"image", NULL, "compare as images: NRMSE, PSNR, Pearson, SSIM"},
-    {"labels", NULL, "compare as labels: F1, SEG, AP, adapted Rand error, Rand index, VOI"},
+    {"labels", NULL, "compare as labels: F1, SEG, DET, AP, PQ, Dice, adapted Rand error, Rand index, VOI"},
     TK_SOURCE_OPTIONS,
     {"tolerance", "X", "exit with 5 when NRMSE > X; for labels, when the objects are not the same"},
     {"json", NULL, "print JSON"},
@@ -189,7 +189,8 @@ const tk_command tk_command_compare = {
         "NRMSE is |x - t| / |t|; the peak of PSNR is the largest voxel of the truth; SSIM has a uniform window of 7\n"
         "voxels along each axis and the range of the truth. A match of objects at a threshold has an intersection "
         "over\n"
-        "union above it; average precision is TP / (TP + FP + FN); SEG is that of the Cell Tracking Challenge.\n\n"
+        "union above it; average precision is TP / (TP + FP + FN); SEG and DET are those of the Cell Tracking\n"
+        "Challenge; panoptic quality is the sum of IoU over matches / (TP + FP / 2 + FN / 2).\n\n"
         "  tarkka compare result.h5:/labels/label phantom_labels.ome.tif\n"
         "  tarkka compare result.h5:/images/deconvolve other.h5:/images/deconvolve --tolerance 1e-4\n\n"
         "Exit codes: 0 compared (and within the tolerance), 3 unreadable, 5 different in size or beyond the tolerance.",

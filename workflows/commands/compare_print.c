@@ -25,15 +25,17 @@ static json_t *labels_to_json(const tk_label_metrics *m) {
         snprintf(name, sizeof name, "%.2f", 0.5 + 0.05 * k);
         json_object_set_new(ap, name, number(m->ap[k]));
     }
-    return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                     "identical", m->differing == 0, "same_partition", m->same_partition, "voxels",
-                     (json_int_t)m->voxels, "differing", (json_int_t)m->differing, "truth_objects",
-                     (json_int_t)m->truth_objects, "result_objects", (json_int_t)m->result_objects, "f1", number(m->f1),
-                     "precision", number(m->precision), "recall", number(m->recall), "seg", number(m->seg),
-                     "average_precision", ap, "mean_average_precision", number(m->mean_ap), "adapted_rand_error",
-                     number(m->are), "adapted_rand_precision", number(m->are_precision), "adapted_rand_recall",
-                     number(m->are_recall), "rand_index", number(m->rand_index), "voi_split", number(m->voi_split),
-                     "voi_merge", number(m->voi_merge));
+    return json_pack(
+        "{s:b, s:b, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o, s:o}",
+        "identical", m->differing == 0, "same_partition", m->same_partition, "voxels", (json_int_t)m->voxels,
+        "differing", (json_int_t)m->differing, "truth_objects", (json_int_t)m->truth_objects, "result_objects",
+        (json_int_t)m->result_objects, "f1", number(m->f1), "precision", number(m->precision), "recall",
+        number(m->recall), "seg", number(m->seg), "det", number(m->det), "panoptic_quality", number(m->pq),
+        "segmentation_quality", number(m->sq), "dice", number(m->dice), "object_dice", number(m->object_dice),
+        "average_precision", ap, "mean_average_precision", number(m->mean_ap), "adapted_rand_error", number(m->are),
+        "adapted_rand_precision", number(m->are_precision), "adapted_rand_recall", number(m->are_recall), "rand_index",
+        number(m->rand_index), "voi_split", number(m->voi_split), "voi_merge", number(m->voi_merge));
 }
 
 static tk_status print_json(const tk_comparison *c, tk_error *error) {
@@ -96,6 +98,11 @@ static void print_labels(const tk_label_metrics *m) {
     print_row("precision at IoU 0.5", m->precision, isnan(m->precision) ? none : "");
     print_row("recall at IoU 0.5", m->recall, isnan(m->recall) ? none : "");
     print_row("SEG", m->seg, isnan(m->seg) ? none : "");
+    print_row("DET", m->det, isnan(m->det) ? none : "");
+    print_row("panoptic quality", m->pq, isnan(m->pq) ? none : "");
+    print_row("  segmentation quality", m->sq, isnan(m->sq) ? "there are no matches" : "");
+    print_row("Dice of the foreground", m->dice, isnan(m->dice) ? none : "");
+    print_row("Dice of objects", m->object_dice, isnan(m->object_dice) ? none : "");
     printf("  average precision at\n");
     for (int k = 0; k < TK_AP_THRESHOLDS; k++) {
         char name[32];

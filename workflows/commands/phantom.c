@@ -36,22 +36,6 @@ typedef struct phantom_job {
     uint16_t *counts;
 } phantom_job;
 
-/* Three decimals ZxYxX; *value is untouched when the option is not given. The x are blanked first: strtod would take
- * 0x1.3 for a hexadecimal number. */
-static tk_status read_triple(const tk_arguments *arguments, const char *name, double value[3], tk_error *error) {
-    const char *text = tk_option_value(arguments, name);
-    char blanked[128];
-    int separators = 0, used = 0;
-    if (!text) return TK_OK;
-    snprintf(blanked, sizeof blanked, "%s", text);
-    for (char *at = blanked; (at = strchr(at, 'x')); separators++) *at = ' ';
-    const int numbers = sscanf(blanked, "%lf %lf %lf%n", &value[0], &value[1], &value[2], &used);
-    bool good = separators == 2 && numbers == 3 && (size_t)used == strlen(text);
-    for (int a = 0; good && a < 3; a++) good = isfinite(value[a]) && value[a] >= 0;
-    if (good) return TK_OK;
-    return tk_fail(error, TK_USAGE, "--%s %s: expected three numbers ZxYxX, as in 2.0x1.3x1.3", name, text);
-}
-
 static tk_status read_kind(const char *text, tk_phantom_kind *kind, tk_error *error) {
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         if (!strcmp(text, kinds[k].name)) return *kind = (tk_phantom_kind)k, TK_OK;
@@ -61,7 +45,7 @@ static tk_status read_kind(const char *text, tk_phantom_kind *kind, tk_error *er
 static tk_status read_voxel(const tk_arguments *arguments, phantom_job *job, tk_error *error) {
     const double fallback[3] = {0.5, 0.25, 0.25};
     memcpy(job->voxel_um, fallback, sizeof fallback);
-    TK_TRY(read_triple(arguments, "voxel", job->voxel_um, error));
+    TK_TRY(tk_option_triple(arguments, "voxel", job->voxel_um, error));
     const double least = fmin(job->voxel_um[0], fmin(job->voxel_um[1], job->voxel_um[2]));
     if (!(least > 0)) return tk_fail(error, TK_USAGE, "--voxel: the edges of a voxel are longer than 0");
     for (int a = 0; a < 3; a++) job->phantom.scale[a] = job->voxel_um[a] / least;
@@ -77,7 +61,7 @@ static tk_status read_phantom(const tk_arguments *arguments, tk_phantom *p, tk_e
     int64_t seed = 0;
     TK_TRY(read_kind(tk_positional(arguments, 0), &p->kind, error));
     TK_TRY(tk_option_size(arguments, "size", p->size, error));
-    TK_TRY(read_triple(arguments, "sigma", p->sigma, error));
+    TK_TRY(tk_option_triple(arguments, "sigma", p->sigma, error));
     TK_TRY(tk_option_integer(arguments, "objects", 0, 10000000, default_objects(p), &p->objects, error));
     TK_TRY(tk_option_integer(arguments, "seed", 0, INT64_MAX, 1, &seed, error));
     TK_TRY(tk_option_number(arguments, "gap", 0, 1000, 2, &p->gap, error));

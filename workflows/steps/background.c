@@ -53,6 +53,19 @@ static int rounds(const void *state) {
     return ROUNDS;
 }
 
+static double cost(const void *state, const int64_t in[3], const int64_t largest[3]) {
+    (void)state;
+    (void)largest;
+    return 0.7 * (double)(in[0] * in[1] * in[2]);
+}
+
+static double survey_cost(const void *state, int round, const int64_t in[3]) {
+    const double clear_ns = 4e4; /* the counts of a tile */
+    (void)state;
+    (void)round;
+    return 1.5 * (double)(in[0] * in[1] * in[2]) + clear_ns;
+}
+
 static tk_status survey(const void *state, int round, const tk_block *const in[], tk_work *work, tk_bytes *partial) {
     const background_state *s = state;
     TK_TRY(tk_bytes_resize(partial, TK_ORDER_BUCKETS * sizeof(int64_t)));
@@ -134,6 +147,8 @@ const tk_step tk_step_background = {
     .bind = bind,
     .release = free,
     .bytes = bytes,
+    .cost = cost,
+    .survey_cost = survey_cost,
     .rounds = rounds,
     .survey = survey,
     .combine = combine,

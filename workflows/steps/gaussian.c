@@ -70,10 +70,11 @@ static tk_need bytes(const void *state, const int64_t in[3]) {
     return (tk_need){.scratch = tk_gaussian_scratch(&s->gaussian, in, PLANNED_THREADS)};
 }
 
-static double cost(const void *state, const int64_t in[3]) {
+static double cost(const void *state, const int64_t in[3], const int64_t largest[3]) {
     const gaussian_state *s = state;
+    (void)largest;
     const int64_t *r = s->gaussian.radius;
-    return (double)(in[0] * in[1] * in[2]) * (1 + 0.08 * (double)(r[0] + r[1] + r[2]));
+    return (double)(in[0] * in[1] * in[2]) * (1.2 + 0.11 * (double)(r[0] + r[1] + r[2]));
 }
 
 static tk_status apply(const void *state, const tk_block *const in[], tk_block *out, tk_work *work) {

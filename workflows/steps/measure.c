@@ -1,218 +1,155 @@
 /* Step measure: a table of the labelled objects, with columns named as scikit-image's regionprops names them.
  *
- * With an intensity image there are two rounds: the largest magnitude in the objects, which fixes the quantum of the
- * sums, then the measurements. Without, the measurements alone. */
-#include <math.h>
+ * With intensity images there are two rounds: the largest magnitude of each in the objects, which fixes the quantum of
+ * the sums, then the measurements. Without, the measurements alone. Surfaces and neighbours are counted in cells of
+ * 2 x 2 x 2 voxels, so that tiles need one voxel around them. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/step.h"
-#include "kernels/measure/objects.h"
+#include "kernels/measure/shape.h"
+#include "workflows/steps/measure_state.h"
 
-enum { PLANNED_THREADS = 64, COLUMNS_MOST = 24 };
-
-typedef struct measure_state {
-    bool intensity;
-    int32_t exponent; /* agreed: what the quantum of intensities follows from */
-    double voxel_um[3];
-} measure_state;
+enum { PLANNED_THREADS = 16, PROPERTIES_ALL = 1 };
 
 static const tk_param params[] = {
     {.name = "intensity",
      .type = TK_PARAM_IMAGE,
-     .help = "image to measure in the objects; without it there are only columns of shape"},
+     .most = TK_OBJECTS_CHANNELS,
+     .help = "images to measure in the objects, at most 8; without one there are only columns of shape"},
+    {.name = "properties",
+     .type = TK_PARAM_CHOICE,
+     .fallback = "basic",
+     .choices = "basic|all",
+     .help = "basic: size, place and intensity; all: the groups below too, but for those that are set to false"},
+    {.name = "shape",
+     .type = TK_PARAM_BOOL,
+     .help = "axes and orientation of the ellipsoid of the same moments, equivalent diameter, extent"},
+    {.name = "surface",
+     .type = TK_PARAM_BOOL,
+     .help = "surface area by Crofton's formula and sphericity (one plane: perimeter, circularity), Euler numbers"},
+    {.name = "feret",
+     .type = TK_PARAM_BOOL,
+     .help = "largest distance between points of the object, from 32 directions"},
+    {.name = "neighbours", .type = TK_PARAM_BOOL, .help = "how many other objects it touches, and the area of contact"},
+    {.name = "distribution",
+     .type = TK_PARAM_BOOL,
+     .help = "standard deviation of the intensities, and the centre that they weight"},
     TK_PARAM_END,
 };
 
-static tk_status bind(const tk_binding *binding, void **state, tk_error *error) {
-    measure_state *s = calloc(1, sizeof *s);
-    if (!s) return tk_fail_memory(error, "the step measure");
-    s->intensity = binding->inputs > 1;
-    memcpy(s->voxel_um, binding->input.voxel_um, sizeof s->voxel_um);
-    *state = s;
+static tk_status check(const tk_params *given, tk_error *error) {
+    const tk_value *distribution = tk_params_get(given, "distribution");
+    if (distribution->given && distribution->integer && !tk_params_get(given, "intensity")->set)
+        return tk_params_fail(given, "distribution", error, "of which intensities? Give intensity: input, or a step");
     return TK_OK;
+}
+
+static bool is_wanted(const tk_params *given, const char *group) {
+    const tk_value *value = tk_params_get(given, group);
+    return value->set ? value->integer != 0 : tk_params_integer(given, "properties") == PROPERTIES_ALL;
+}
+
+static unsigned parts_of(const tk_measure_groups *g) {
+    return (g->shape ? TK_OBJECT_MOMENTS : 0U) | (g->surface ? TK_OBJECT_SURFACE : 0U) |
+           (g->feret ? TK_OBJECT_EXTREMES : 0U) | (g->neighbours ? TK_OBJECT_CONTACT : 0U) |
+           (g->distribution ? TK_OBJECT_SPREAD : 0U);
+}
+
+static void set_units(tk_measure_state *s, const tk_geometry *input) {
+    const double *um = input->voxel_um;
+    memcpy(s->voxel_um, um, sizeof s->voxel_um);
+    s->planar = input->size[TK_Z] == 1;
+    s->physical = um[TK_Y] > 0 && um[TK_X] > 0 && (s->planar || um[TK_Z] > 0);
+    for (int a = 0; a < 3; a++) s->voxel[a] = s->physical ? um[a] : 1;
+    if (s->planar) s->voxel[TK_Z] = 0;
+}
+
+/* Places are kept in 32 bits, sums in 128. */
+static tk_status check_size(const int64_t size[3], tk_error *error) {
+    double voxels = 1, longest = 0;
+    for (int a = 0; a < 3; a++) {
+        voxels *= (double)size[a];
+        longest = (double)size[a] > longest ? (double)size[a] : longest;
+    }
+    if (longest < 2147483648.0 && voxels * longest < 9.2e18) return TK_OK;
+    return tk_fail(error, TK_INVALID,
+                   "measure: an image of %" PRId64 " x %" PRId64 " x %" PRId64 " voxels (z y x) is too large for exact "
+                   "sums; crop it",
+                   size[0], size[1], size[2]);
+}
+
+static void release(void *state) {
+    tk_measure_state *s = state;
+    for (int c = 0; s && c < TK_OBJECTS_CHANNELS; c++)
+        for (int i = 0; i < TK_MEASURE_NAMES; i++) free(s->name[c][i]);
+    free(s);
+}
+
+static tk_status bind(const tk_binding *binding, void **state, tk_error *error) {
+    TK_TRY(check_size(binding->input.size, error));
+    tk_measure_state *s = calloc(1, sizeof *s);
+    if (!s) return tk_fail_memory(error, "the step measure");
+    s->several = binding->times > 1;
+    set_units(s, &binding->input);
+    s->groups = (tk_measure_groups){
+        .shape = is_wanted(binding->params, "shape"),
+        .surface = is_wanted(binding->params, "surface"),
+        .feret = is_wanted(binding->params, "feret"),
+        .neighbours = is_wanted(binding->params, "neighbours"),
+        .distribution = is_wanted(binding->params, "distribution") && binding->inputs > 1,
+    };
+    s->spec.layout = tk_object_layout_of(parts_of(&s->groups), binding->inputs - 1);
+    tk_extreme_directions(s->voxel, s->planar, s->spec.direction);
+    const tk_status status = tk_measure_name_columns(s, binding->params, error);
+    if (status == TK_OK)
+        *state = s;
+    else
+        release(s);
+    return status;
+}
+
+static bool needs_cells(const tk_measure_state *s) { return s->groups.surface || s->groups.neighbours; }
+
+static void survey_halo(const void *state, int64_t halo[3]) {
+    for (int a = 0; a < 3; a++) halo[a] = needs_cells(state);
 }
 
 static tk_need bytes(const void *state, const int64_t in[3]) {
-    (void)state;
-    return (tk_need){.scratch = tk_objects_scratch(in, PLANNED_THREADS)};
+    const tk_measure_state *s = state;
+    return (tk_need){.scratch = tk_objects_scratch(&s->spec.layout, in, PLANNED_THREADS), .bound = sizeof *s};
 }
 
-static int rounds(const void *state) {
-    const measure_state *s = state;
-    return s->intensity ? 2 : 1;
-}
+static int rounds(const void *state) { return tk_measure_is_range_round(state, 0) ? 2 : 1; }
 
-/* Is this the round that finds the largest magnitude? */
-static bool is_range_round(const measure_state *s, int round) { return s->intensity && round == 0; }
-
-static tk_status append(void *partial, const tk_object *objects, int64_t count) {
-    return tk_bytes_append(partial, objects, (size_t)count * sizeof *objects);
-}
-
-static int64_t objects_in(const tk_bytes *partial) { return (int64_t)(partial->size / sizeof(tk_object)); }
-
-static tk_status survey(const void *state, int round, const tk_block *const in[], tk_work *work, tk_bytes *partial) {
-    const measure_state *s = state;
-    const tk_cview_u32 labels = tk_read_u32(in[0]->u32);
-    tk_cview_f32 intensity = {0};
-    if (s->intensity) intensity = tk_ccrop_f32(tk_read_f32(in[1]->f32), &in[1]->box, &in[0]->box);
-    if (is_range_round(s, round)) {
-        const float largest = tk_objects_largest(labels, intensity, work);
-        return tk_bytes_append(partial, &largest, sizeof largest);
-    }
-    TK_TRY(tk_objects_measure(labels, intensity, &in[0]->box, s->exponent, append, partial, work));
-    const int64_t left = tk_objects_unite((tk_object *)(void *)partial->data, objects_in(partial));
-    return tk_bytes_resize(partial, (size_t)left * sizeof(tk_object));
-}
-
-static tk_status combine_largest(tk_bytes *into, const tk_bytes *from) {
-    float a = 0, b = 0;
-    if (into->size != sizeof a || from->size != sizeof b) return TK_FAILED;
-    memcpy(&a, into->data, sizeof a);
-    memcpy(&b, from->data, sizeof b);
-    if (b > a) memcpy(into->data, &b, sizeof b);
-    return TK_OK;
-}
-
-static tk_status combine(const void *state, int round, tk_bytes *into, const tk_bytes *from) {
-    if (is_range_round(state, round)) return combine_largest(into, from);
-    if (into->size % sizeof(tk_object) || from->size % sizeof(tk_object)) return TK_FAILED;
-    tk_bytes merged = {0};
-    TK_TRY(tk_bytes_resize(&merged, into->size + from->size));
-    const int64_t count = tk_objects_merge((const tk_object *)(const void *)into->data, objects_in(into),
-                                           (const tk_object *)(const void *)from->data, objects_in(from),
-                                           (tk_object *)(void *)merged.data);
-    tk_bytes_free(into);
-    *into = merged;
-    return tk_bytes_resize(into, (size_t)count * sizeof(tk_object));
-}
-
-static tk_status agree(const void *state, int round, const tk_bytes *combined, tk_bytes *decision, bool *more,
-                       tk_facts *facts, tk_error *error) {
-    *more = is_range_round(state, round);
-    if (!*more) return tk_facts_number(facts, "objects", (double)objects_in(combined), "");
-    float largest = 0;
-    if (combined->size != sizeof largest) return tk_fail(error, TK_FAILED, "measure: the survey is incomplete");
-    memcpy(&largest, combined->data, sizeof largest);
-    const int32_t exponent = tk_intensity_exponent(largest);
-    return tk_bytes_append(decision, &exponent, sizeof exponent);
-}
-
-static tk_status adopt(void *state, int round, const tk_bytes *decision, tk_work *work, tk_error *error) {
-    (void)work;
-    measure_state *s = state;
-    if (!is_range_round(s, round)) return TK_OK;
-    if (decision->size != sizeof s->exponent) return tk_fail(error, TK_FAILED, "measure: the decision is damaged");
-    memcpy(&s->exponent, decision->data, sizeof s->exponent);
-    return TK_OK;
-}
-
-static const tk_column shape_columns[] = {
-    {"label", "", "number of the object", TK_U32, NULL},
-    {"area", "voxel", "voxels of the object", TK_I64, NULL},
-    {"centroid-0", "voxel", "mean index along z", TK_F64, NULL},
-    {"centroid-1", "voxel", "mean index along y", TK_F64, NULL},
-    {"centroid-2", "voxel", "mean index along x", TK_F64, NULL},
-    {"bbox-0", "voxel", "first index of the bounding box along z", TK_I64, NULL},
-    {"bbox-1", "voxel", "first index of the bounding box along y", TK_I64, NULL},
-    {"bbox-2", "voxel", "first index of the bounding box along x", TK_I64, NULL},
-    {"bbox-3", "voxel", "index behind the bounding box along z", TK_I64, NULL},
-    {"bbox-4", "voxel", "index behind the bounding box along y", TK_I64, NULL},
-    {"bbox-5", "voxel", "index behind the bounding box along x", TK_I64, NULL},
-};
-
-static const tk_column physical_columns[] = {
-    {"volume", "um^3", "volume of the object's voxels", TK_F64, NULL},
-    {"centroid_z", "um", "centroid from the centre of the first voxel along z", TK_F64, NULL},
-    {"centroid_y", "um", "centroid from the centre of the first voxel along y", TK_F64, NULL},
-    {"centroid_x", "um", "centroid from the centre of the first voxel along x", TK_F64, NULL},
-};
-
-static const tk_column intensity_columns[] = {
-    {"intensity_min", "", "smallest intensity", TK_F32, NULL},
-    {"intensity_max", "", "largest intensity", TK_F32, NULL},
-    {"intensity_mean", "", "mean intensity", TK_F64, NULL},
-    {"intensity_sum", "", "sum of intensities", TK_F64, NULL},
-};
-
-enum { COUNT_OF_SHAPE = sizeof shape_columns / sizeof *shape_columns };
-enum { COUNT_OF_PHYSICAL = sizeof physical_columns / sizeof *physical_columns };
-enum { COUNT_OF_INTENSITY = sizeof intensity_columns / sizeof *intensity_columns };
-_Static_assert(COUNT_OF_SHAPE + COUNT_OF_PHYSICAL + COUNT_OF_INTENSITY <= COLUMNS_MOST, "room for all columns");
-
-static void set_f64(tk_column *column, int64_t row, double value) { ((double *)column->data)[row] = value; }
-static void set_i64(tk_column *column, int64_t row, int64_t value) { ((int64_t *)column->data)[row] = value; }
-
-/* The mean index along an axis: quotient and remainder apart, so that large sums lose nothing. */
-static double centroid(const tk_object *o, int axis) {
-    const tk_int128 n = o->count;
-    return (double)(int64_t)(o->coordinates[axis] / n) + (double)(int64_t)(o->coordinates[axis] % n) / (double)o->count;
-}
-
-static void fill_shape(const tk_object *o, int64_t row, tk_column *c) {
-    ((uint32_t *)c[0].data)[row] = o->label;
-    set_i64(&c[1], row, o->count);
-    for (int a = 0; a < 3; a++) {
-        set_f64(&c[2 + a], row, centroid(o, a));
-        set_i64(&c[5 + a], row, o->lo[a]);
-        set_i64(&c[8 + a], row, o->hi[a]);
-    }
-}
-
-static void fill_physical(const tk_object *o, const double um[3], int64_t row, tk_column *c) {
-    set_f64(&c[0], row, (double)o->count * (um[0] * um[1] * um[2]));
-    for (int a = 0; a < 3; a++) set_f64(&c[1 + a], row, centroid(o, a) * um[a]);
-}
-
-/* A sum with an infinity or a NaN in it is not a number of ours to give: NaN. */
-static void fill_intensity(const tk_object *o, int exponent, int64_t row, tk_column *c) {
-    const double sum = o->not_finite ? NAN : tk_intensity_sum(o, exponent);
-    ((float *)c[0].data)[row] = o->intensity_min <= o->intensity_max ? o->intensity_min : NAN;
-    ((float *)c[1].data)[row] = o->intensity_min <= o->intensity_max ? o->intensity_max : NAN;
-    set_f64(&c[2], row, sum / (double)o->count);
-    set_f64(&c[3], row, sum);
-}
-
-static int add_columns(tk_column *to, int at, const tk_column *from, int count) {
-    memcpy(to + at, from, (size_t)count * sizeof *from);
-    return at + count;
-}
-
-static tk_status tabulate(const void *state, const tk_bytes *combined, tk_table *table, tk_error *error) {
-    const measure_state *s = state;
-    const bool physical = s->voxel_um[0] > 0 && s->voxel_um[1] > 0 && s->voxel_um[2] > 0;
-    tk_column columns[COLUMNS_MOST];
-    int count = add_columns(columns, 0, shape_columns, COUNT_OF_SHAPE);
-    if (physical) count = add_columns(columns, count, physical_columns, COUNT_OF_PHYSICAL);
-    if (s->intensity) count = add_columns(columns, count, intensity_columns, COUNT_OF_INTENSITY);
-    TK_TRY(tk_table_make(objects_in(combined), columns, count, table, error));
-    const tk_object *objects = (const tk_object *)(const void *)combined->data;
-    for (int64_t row = 0; row < table->rows; row++) {
-        fill_shape(&objects[row], row, table->column);
-        if (physical) fill_physical(&objects[row], s->voxel_um, row, table->column + COUNT_OF_SHAPE);
-        if (s->intensity) fill_intensity(&objects[row], s->exponent, row, table->column + count - COUNT_OF_INTENSITY);
-    }
-    return TK_OK;
+static double survey_cost(const void *state, int round, const int64_t in[3]) {
+    const tk_measure_state *s = state;
+    const double voxels = (double)(in[0] * in[1] * in[2]), channels = s->spec.layout.channels;
+    if (tk_measure_is_range_round(s, round)) return 1.4 * channels * voxels;
+    return voxels * (0.8 + channels * (s->groups.distribution ? 2.0 : 1.0) + (needs_cells(s) ? 4.0 : 0.0) +
+                     (s->groups.shape ? 0.5 : 0.0) + (s->groups.feret ? 2.0 : 0.0));
 }
 
 const tk_step tk_step_measure = {
     .name = "measure",
-    .version = 1,
-    .summary = "measure labelled objects: size, place, intensity",
+    .version = 2,
+    .summary = "measure labelled objects: size, place, shape, surface, neighbours, intensity",
     .citation = "",
-    .example = "{intensity: input}",
+    .example = "{intensity: input, properties: all}",
     .exact = true,
     .input = TK_KIND_LABELS,
     .output = TK_KIND_TABLE,
     .params = params,
+    .check = check,
     .bind = bind,
-    .release = free,
+    .release = release,
+    .survey_halo = survey_halo,
     .bytes = bytes,
+    .survey_cost = survey_cost,
     .rounds = rounds,
-    .survey = survey,
-    .combine = combine,
-    .agree = agree,
-    .adopt = adopt,
-    .tabulate = tabulate,
+    .survey = tk_measure_survey,
+    .combine = tk_measure_combine,
+    .agree = tk_measure_agree,
+    .adopt = tk_measure_adopt,
+    .tabulate = tk_measure_tabulate,
 };

@@ -1,0 +1,225 @@
+/* The watershed of smoothed noise, whole and of tiles, in voxels a second and as a fraction of the time that copying
+ * takes: all of the cube, and the third that is highest. One turn is what a run does: survey (descent, passes, their
+ * forest, runs), agreement, and the descent and the labels of apply. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "benchmarks/bench.h"
+#include "kernels/common/rng.h"
+#include "kernels/filter/gaussian.h"
+#include "kernels/segment/basin_links.h"
+
+enum { TAPS_MOST = 64, SIGMA = 5 };
+
+typedef struct scene {
+    int64_t size[3], tile;
+    bool masked;
+    float *land, *noise;
+    uint8_t *mask, *box_mask;
+    uint32_t *order, *parent, *label, *first;
+    tk_basin *basins;
+    tk_basin_pass *passes;
+    tk_basin_run *run;
+    int64_t basin_count, pass_count, runs;
+    tk_work work;
+} scene;
+
+static int64_t voxels(const scene *s) { return s->size[0] * s->size[1] * s->size[2]; }
+
+static void stop(const char *what) {
+    fprintf(stderr, "watershed: %s\n", what);
+    exit(1);
+}
+
+static void run_copy(void *context) {
+    const scene *s = context;
+#pragma omp parallel for simd num_threads(s->work.threads) schedule(static)
+    for (int64_t i = 0; i < voxels(s); i++) s->noise[i] = s->land[i];
+}
+
+/* Copies a box of the landscape and descends. */
+static tk_basin_tile descend(scene *s, const tk_box *core) {
+    const tk_box all = tk_box_of_size(s->size), box = tk_box_grow(core, (const int64_t[3]){1, 1, 1}, &all);
+    const int64_t high = tk_box_size(&box, 1), width = tk_box_size(&box, 2);
+    for (int64_t row = 0; row < tk_box_size(&box, 0) * high; row++) {
+        const int64_t from = ((box.lo[0] + row / high) * s->size[1] + box.lo[1] + row % high) * s->size[2] + box.lo[2];
+        memcpy(s->order + row * width, s->land + from, (size_t)width * sizeof *s->order);
+        if (s->masked) memcpy(s->box_mask + row * width, s->mask + from, (size_t)width);
+    }
+    uint8_t *mask = s->masked ? s->box_mask : NULL;
+    tk_basin_order(s->order, mask, tk_box_count(&box), true, &s->work);
+    const tk_basin_tile tile = {all, box, *core, s->order, mask, NULL};
+    if (tk_basins_descend(&tile, s->parent, &s->work) != TK_OK) stop("no descent");
+    return tile;
+}
+
+static void survey(scene *s, const tk_basin_tile *t) {
+    tk_basin_graph graph = {0};
+    tk_basin_pass *passes = s->passes + s->pass_count;
+    int64_t count = 0;
+    for (int64_t i = 0; i < tk_box_count(&t->box); i++) {
+        tk_basin basin = {0, s->order[i], 0};
+        if (s->parent[i] == i && (!t->mask || t->mask[i]) && tk_basin_is_own(t, i, &basin.basin))
+            s->basins[s->basin_count++] = basin;
+    }
+    s->runs += tk_basin_runs(t, s->parent, s->run + s->runs);
+    tk_basins_join_ghosts(t, s->parent, &s->work);
+    if (tk_basins_passes(t, s->parent, &graph, &s->work) != TK_OK) stop("out of memory");
+    for (int64_t i = 0; i < graph.slots; i++)
+        if (graph.slot[i].basin[0] != graph.slot[i].basin[1]) passes[count++] = graph.slot[i];
+    s->pass_count += tk_basins_own_passes(t, passes, tk_basin_forest(passes, count));
+    tk_basin_graph_free(&graph);
+}
+
+static int by_basin(const void *a, const void *b) {
+    const tk_basin *p = a, *q = b;
+    return p->basin < q->basin ? -1 : p->basin > q->basin;
+}
+
+static void agree(scene *s) {
+    int64_t seeds = 0, passes = s->pass_count;
+    qsort(s->basins, (size_t)s->basin_count, sizeof *s->basins, by_basin);
+    if (tk_basin_runs_follow(s->run, s->runs, s->passes, &passes) != TK_OK) stop("paths lead nowhere");
+    passes = tk_basin_forest(s->passes, passes);
+    if (tk_basin_flood(s->basins, s->basin_count, s->passes, passes, false, true, 0.002, &seeds) != TK_OK)
+        stop("no flood");
+    if (tk_basin_runs_label(s->run, s->runs, s->basins, s->basin_count) != TK_OK) stop("no labels");
+}
+
+static uint32_t label_of(const scene *s, const tk_basin_tile *t, int64_t i) {
+    int64_t index = 0;
+    if (t->mask && !t->mask[i]) return 0;
+    if (tk_basin_is_own(t, i, &index)) return tk_basin_find(s->basins, s->basin_count, index)->label;
+    const tk_basin_run *run = tk_basin_run_of(s->run, s->runs, index);
+    return run ? run->label : 0;
+}
+
+static void paint(const scene *s, const tk_basin_tile *t) {
+    const int64_t high = tk_box_size(&t->box, 1), width = tk_box_size(&t->box, 2), count = tk_box_count(&t->box);
+    const int64_t rows = tk_box_size(&t->core, 1), across = tk_box_size(&t->core, 2);
+#pragma omp parallel for num_threads(s->work.threads) schedule(static)
+    for (int64_t i = 0; i < count; i++)
+        if (s->parent[i] == i) s->order[i] = label_of(s, t, i);
+#pragma omp parallel for num_threads(s->work.threads) schedule(static)
+    for (int64_t row = 0; row < tk_box_size(&t->core, 0) * rows; row++) {
+        const int64_t z = t->core.lo[0] + row / rows, y = t->core.lo[1] + row % rows;
+        const uint32_t *parent =
+            s->parent + ((z - t->box.lo[0]) * high + y - t->box.lo[1]) * width + t->core.lo[2] - t->box.lo[2];
+        uint32_t *to = s->label + (z * s->size[1] + y) * s->size[2] + t->core.lo[2];
+        for (int64_t x = 0; x < across; x++) to[x] = s->order[parent[x]];
+    }
+}
+
+static tk_box core_of(const scene *s, int64_t number) {
+    const int64_t side = (s->size[0] + s->tile - 1) / s->tile;
+    const int64_t at[3] = {number / side / side, number / side % side, number % side};
+    tk_box core;
+    for (int a = 0; a < 3; a++) {
+        core.lo[a] = at[a] * s->tile;
+        core.hi[a] = core.lo[a] + s->tile < s->size[a] ? core.lo[a] + s->tile : s->size[a];
+    }
+    return core;
+}
+
+static void run_watershed(void *context) {
+    scene *s = context;
+    const int64_t side = (s->size[0] + s->tile - 1) / s->tile, tiles = side * side * side;
+    s->basin_count = s->pass_count = s->runs = 0;
+    for (int64_t n = 0; n < tiles; n++) {
+        const tk_box core = core_of(s, n);
+        const tk_basin_tile t = descend(s, &core);
+        survey(s, &t);
+    }
+    agree(s);
+    for (int64_t n = 0; n < tiles; n++) {
+        const tk_box core = core_of(s, n);
+        const tk_basin_tile t = descend(s, &core);
+        paint(s, &t);
+    }
+}
+
+/* The labels are those of the first turn, which had one tile and one thread. */
+static bool verify(void *context) {
+    const scene *s = context;
+    const size_t bytes = (size_t)voxels(s) * sizeof *s->label;
+    if (s->work.threads == 1 && s->tile == s->size[0]) memcpy(s->first, s->label, bytes);
+    return memcmp(s->first, s->label, bytes) == 0;
+}
+
+static void make_land(scene *s) {
+    float taps[TAPS_MOST];
+    const int64_t radius = tk_gaussian_radius(SIGMA);
+    tk_gaussian_taps(SIGMA, radius, taps);
+    const tk_gaussian gaussian = {.radius = {radius, radius, radius}, .taps = {taps, taps, taps}};
+    const tk_box all = tk_box_of_size(s->size);
+    tk_work work = {.threads = bench_cpus(), .isa = s->work.isa};
+    if (tk_scratch_reserve(&work.scratch, tk_gaussian_scratch(&gaussian, s->size, work.threads)) != TK_OK)
+        stop("out of memory");
+    if (tk_gaussian_apply(&gaussian, &all, &all, tk_read_f32(tk_dense_f32(s->noise, s->size)), &all,
+                          tk_dense_f32(s->land, s->size), &work) != TK_OK)
+        stop("the Gaussian filter failed");
+    tk_scratch_release(&work.scratch);
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < voxels(s); i++)
+        sum += (double)s->land[i], squares += (double)s->land[i] * (double)s->land[i];
+    const double mean = sum / (double)voxels(s), deviation = sqrt(squares / (double)voxels(s) - mean * mean);
+    for (int64_t i = 0; i < voxels(s); i++) s->mask[i] = (double)s->land[i] > mean + 0.5 * deviation;
+}
+
+static void measure(bench *b, scene *s, double copy) {
+    char name[80];
+    (void)snprintf(name, sizeof name, "watershed, %s, tiles of %d", s->masked ? "the highest third" : "all",
+                   (int)s->tile);
+    const bench_case c = {name, s->work.threads, run_watershed, verify, s, 8.0 * (double)voxels(s), 0};
+    const bench_time time = bench_run(b, &c);
+    if (time.least <= 0) return;
+    bench_figure(b, "  speed", 1e-6 * (double)voxels(s) / time.least, "Mvoxel/s");
+    bench_figure(b, "  of the time that copying takes", copy / time.least, "");
+    const double told = (double)s->basin_count * sizeof *s->basins + (double)s->pass_count * sizeof *s->passes +
+                        (double)s->runs * sizeof *s->run;
+    bench_figure(b, "  partials", told / (double)voxels(s), "B/voxel");
+}
+
+static void measure_threads(bench *b, scene *s, int threads) {
+    const int64_t edge = s->size[0];
+    s->work.threads = threads;
+    const bench_case copy_case = {"copy of float voxels", threads, run_copy, NULL, s, 8.0 * (double)voxels(s), 0};
+    const double copy = bench_run(b, &copy_case).least;
+    for (int part = 1; part <= 4; part *= 4) {
+        s->tile = edge / part;
+        measure(b, s, copy);
+    }
+}
+
+int main(int argc, char **argv) {
+    bench b;
+    bench_begin(&b, "watershed", argc, argv);
+    const int64_t edge = b.quick ? 128 : 256;
+    scene s = {.size = {edge, edge, edge}, .work = {.isa = tk_isa_detect()}};
+    const size_t count = (size_t)voxels(&s);
+    s.land = bench_memory(count * sizeof *s.land);
+    s.noise = bench_memory(count * sizeof *s.noise);
+    s.mask = bench_memory(count);
+    s.box_mask = bench_memory(count);
+    s.order = bench_memory(count * sizeof *s.order);
+    s.parent = bench_memory(count * sizeof *s.parent);
+    s.label = bench_memory(count * sizeof *s.label);
+    s.first = bench_memory(count * sizeof *s.first);
+    s.basins = bench_memory(count / 4 * sizeof *s.basins);
+    s.passes = bench_memory(count / 4 * sizeof *s.passes);
+    s.run = bench_memory(count / 4 * sizeof *s.run);
+    for (size_t i = 0; i < count; i++) {
+        tk_rng rng = tk_rng_stream(1, 0, i);
+        s.noise[i] = (float)tk_rng_uniform(&rng);
+    }
+    make_land(&s);
+    for (int masked = 0; masked < 2; masked++) {
+        s.masked = masked;
+        for (int threads = 1; threads <= bench_cpus(); threads *= 2) measure_threads(&b, &s, threads);
+    }
+    free(s.land), free(s.noise), free(s.mask), free(s.box_mask), free(s.order), free(s.parent);
+    free(s.label), free(s.first), free(s.basins), free(s.passes), free(s.run);
+    return bench_end(&b);
+}

@@ -1,0 +1,365 @@
+/* A record is a header and what it counts:
+ *
+ *   COMPONENTS   tk_component[count]
+ *   RUNS         int64 first[components], tk_shell_run[count]; a run names its component by its position in `first`,
+ * plus 1 PAIRS        tk_component_pair[count] */
+#include "workflows/steps/components_records.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { VERSION = 3, COMPONENTS = 1, RUNS, PAIRS };
+
+typedef struct header {
+    uint32_t version, kind;
+    int64_t time, components, count;
+} header;
+
+/* A record in a row of them. */
+typedef struct record {
+    header head;
+    const unsigned char *first, *items; /* RUNS: first[]; what is counted */
+    size_t end;                         /* where the next one begins */
+} record;
+
+static size_t item_size(uint32_t kind) {
+    return kind == COMPONENTS ? sizeof(tk_component) : kind == RUNS ? sizeof(tk_shell_run) : sizeof(tk_component_pair);
+}
+
+/* The record at `at`, checked against what is left. */
+static tk_status read_record(const tk_bytes *records, size_t at, record *r) {
+    if (records->size - at < sizeof r->head) return TK_FAILED;
+    memcpy(&r->head, records->data + at, sizeof r->head);
+    const size_t left = records->size - at - sizeof r->head;
+    const header *h = &r->head;
+    if (h->version != VERSION || h->kind < COMPONENTS || h->kind > PAIRS || h->components < 0 || h->count < 0)
+        return TK_FAILED;
+    if ((uint64_t)h->components > left / sizeof(int64_t)) return TK_FAILED;
+    const size_t lists = (size_t)h->components * sizeof(int64_t);
+    if ((uint64_t)h->count > (left - lists) / item_size(h->kind)) return TK_FAILED;
+    r->first = records->data + at + sizeof *h;
+    r->items = r->first + lists;
+    r->end = at + sizeof *h + lists + (size_t)h->count * item_size(h->kind);
+    return TK_OK;
+}
+
+static tk_status append_header(tk_bytes *records, uint32_t kind, int64_t time, int64_t components, int64_t count) {
+    const header h = {VERSION, kind, time, components, count};
+    return tk_bytes_append(records, &h, sizeof h);
+}
+
+/* --- A tile ------------------------------------------------------------------------------------------------------- */
+
+static tk_status append_components(const tk_components *found, const tk_block *tile, bool planes, const float *strong,
+                                   tk_bytes *partial) {
+    TK_TRY(append_header(partial, COMPONENTS, tile->time, 0, found->count));
+    const size_t at = partial->size;
+    TK_TRY(tk_bytes_resize(partial, at + (size_t)found->count * sizeof(tk_component)));
+    tk_component *list = (tk_component *)(void *)(partial->data + at);
+    tk_components_describe(found, &tile->image, &tile->box, planes, list);
+    if (strong) tk_components_mark(found, tk_read_f32(tile->f32), *strong, list);
+    return TK_OK;
+}
+
+static tk_status append_runs(const tk_components *found, const tk_block *mask, tk_bytes *partial) {
+    const size_t at = partial->size, lists = (size_t)found->count * sizeof(int64_t);
+    TK_TRY(append_header(partial, RUNS, mask->time, found->count, 0));
+    const size_t first = partial->size, runs = first + lists;
+    TK_TRY(tk_bytes_resize(partial, runs + (size_t)tk_components_shell_most(found) * sizeof(tk_shell_run)));
+    tk_components_first(found, &mask->image, &mask->box, (int64_t *)(void *)(partial->data + first));
+    const int64_t count =
+        tk_components_shell(found, &mask->image, &mask->box, (tk_shell_run *)(void *)(partial->data + runs));
+    const header h = {VERSION, RUNS, mask->time, found->count, count};
+    memcpy(partial->data + at, &h, sizeof h);
+    return tk_bytes_resize(partial, count > 0 ? runs + (size_t)count * sizeof(tk_shell_run) : at);
+}
+
+tk_status tk_records_of_tile(const tk_components *found, const tk_block *tile, bool planes, const float *strong,
+                             tk_bytes *partial) {
+    if (found->count == 0) return TK_OK;
+    TK_TRY(append_components(found, tile, planes, strong, partial));
+    return append_runs(found, tile, partial);
+}
+
+/* --- Dealing out -------------------------------------------------------------------------------------------------- */
+
+/* How rows are shared. */
+typedef struct shares {
+    int64_t rows, width, back; /* back: how many rows before its own a part can touch */
+    int parts;
+} shares;
+
+static int64_t begin_of(const shares *s, int part) { return s->rows * part / s->parts; }
+
+/* The part that a row belongs to. */
+static int part_of(const shares *s, int64_t row) {
+    int part = (int)(row * s->parts / s->rows);
+    while (part + 1 < s->parts && begin_of(s, part + 1) <= row) part++;
+    while (begin_of(s, part) > row) part--;
+    return part;
+}
+
+static tk_status split_components(const shares *s, const record *r, tk_bytes part[]) {
+    const tk_component *list = (const tk_component *)(const void *)r->items;
+    for (int64_t i = 0, end = 0; i < r->head.count; i = end) {
+        const int to = part_of(s, list[i].first / s->width);
+        while (end < r->head.count && part_of(s, list[end].first / s->width) == to) end++;
+        TK_TRY(append_header(&part[to], COMPONENTS, r->head.time, 0, end - i));
+        TK_TRY(tk_bytes_append(&part[to], &list[i], (size_t)(end - i) * sizeof *list));
+    }
+    return TK_OK;
+}
+
+/* The runs of rows from … to − 1, with the first voxels of their components alone. `known` has room for a position of
+ * each component, and is all 0. */
+static tk_status append_some_runs(const record *r, const shares *s, int64_t from, int64_t to, uint32_t *known,
+                                  tk_bytes *part) {
+    const int64_t *first = (const int64_t *)(const void *)r->first;
+    const tk_shell_run *run = (const tk_shell_run *)(const void *)r->items;
+    int64_t begin = 0, end = 0, components = 0;
+    while (begin < r->head.count && run[begin].index / s->width < from) begin++;
+    for (end = begin; end < r->head.count && run[end].index / s->width < to; end++)
+        if (!known[run[end].component - 1]) known[run[end].component - 1] = (uint32_t)++components;
+    if (begin == end) return TK_OK;
+    TK_TRY(append_header(part, RUNS, r->head.time, components, end - begin));
+    const size_t at = part->size, lists = (size_t)components * sizeof(int64_t);
+    TK_TRY(tk_bytes_resize(part, at + lists + (size_t)(end - begin) * sizeof *run));
+    int64_t *their_first = (int64_t *)(void *)(part->data + at);
+    tk_shell_run *their_run = (tk_shell_run *)(void *)(part->data + at + lists);
+    for (int64_t i = begin; i < end; i++) {
+        const uint32_t name = known[run[i].component - 1];
+        their_first[name - 1] = first[run[i].component - 1];
+        their_run[i - begin] = (tk_shell_run){run[i].index, run[i].length, name};
+    }
+    for (int64_t i = begin; i < end; i++) known[run[i].component - 1] = 0;
+    return TK_OK;
+}
+
+static tk_status split_runs(const shares *s, const record *r, tk_bytes part[]) {
+    const tk_shell_run *run = (const tk_shell_run *)(const void *)r->items;
+    for (int64_t i = 0; i < r->head.count; i++)
+        if (run[i].component < 1 || run[i].component > r->head.components || run[i].index < 0 ||
+            run[i].index / s->width >= s->rows)
+            return TK_FAILED;
+    if (r->head.count == 0) return TK_OK;
+    uint32_t *known = calloc((size_t)r->head.components, sizeof *known);
+    tk_status status = known ? TK_OK : TK_NO_MEMORY;
+    const int64_t least = run[0].index / s->width, last = run[r->head.count - 1].index / s->width;
+    for (int p = part_of(s, least); p < s->parts && begin_of(s, p) - s->back <= last && status == TK_OK; p++)
+        status = append_some_runs(r, s, begin_of(s, p) - s->back, begin_of(s, p + 1), known, &part[p]);
+    free(known);
+    return status;
+}
+
+tk_status tk_records_split(const tk_bytes *records, const int64_t image[3], int parts, tk_bytes part[]) {
+    const shares s = {.rows = image[TK_Z] * image[TK_Y],
+                      .width = image[TK_X],
+                      .back = image[TK_Z] > 1 ? image[TK_Y] + 1 : 1,
+                      .parts = parts};
+    record r;
+    for (size_t at = 0; at < records->size; at = r.end) {
+        TK_TRY(read_record(records, at, &r));
+        if (r.head.kind == PAIRS) return TK_FAILED;
+        TK_TRY(r.head.kind == COMPONENTS ? split_components(&s, &r, part) : split_runs(&s, &r, part));
+    }
+    return TK_OK;
+}
+
+/* --- By time point ------------------------------------------------------------------------------------------------ */
+
+/* Where a record is. */
+typedef struct place {
+    int64_t time;
+    size_t at;
+} place;
+
+/* The records of one time point. */
+typedef struct group {
+    const tk_bytes *records;
+    const place *place;
+    size_t count;
+    int64_t time;
+} group;
+
+static int by_time(const void *a, const void *b) {
+    const place *p = a, *q = b;
+    if (p->time != q->time) return p->time < q->time ? -1 : 1;
+    return p->at < q->at ? -1 : p->at > q->at;
+}
+
+/* All records, by time. */
+static tk_status list_records(const tk_bytes *records, tk_bytes *list) {
+    record r;
+    for (size_t at = 0; at < records->size; at = r.end) {
+        TK_TRY(read_record(records, at, &r));
+        const place found = {r.head.time, at};
+        TK_TRY(tk_bytes_append(list, &found, sizeof found));
+    }
+    if (list->size > 0) qsort(list->data, list->size / sizeof(place), sizeof(place), by_time);
+    return TK_OK;
+}
+
+/* The records of the time point that begins at position *next of the list, which moves behind them; false: none is
+ * left. */
+static bool next_group(const tk_bytes *records, const tk_bytes *list, size_t *next, group *g) {
+    const place *all = (const place *)(const void *)list->data;
+    const size_t count = list->size / sizeof *all;
+    if (*next >= count) return false;
+    *g = (group){records, all + *next, 0, all[*next].time};
+    for (; *next < count && all[*next].time == g->time; ++*next) g->count++;
+    return true;
+}
+
+/* How much there is of a kind. */
+static tk_status count_items(const group *g, uint32_t kind, int64_t *components, int64_t *count) {
+    record r;
+    *components = *count = 0;
+    for (size_t i = 0; i < g->count; i++) {
+        TK_TRY(read_record(g->records, g->place[i].at, &r));
+        if (r.head.kind != kind) continue;
+        *components += r.head.components;
+        *count += r.head.count;
+    }
+    return TK_OK;
+}
+
+/* All items of a kind, one behind the other. */
+static tk_status copy_items(const group *g, uint32_t kind, unsigned char *to) {
+    record r;
+    for (size_t i = 0; i < g->count; i++) {
+        TK_TRY(read_record(g->records, g->place[i].at, &r));
+        if (r.head.kind != kind || r.head.count == 0) continue;
+        memcpy(to, r.items, (size_t)r.head.count * item_size(kind));
+        to += (size_t)r.head.count * item_size(kind);
+    }
+    return TK_OK;
+}
+
+/* --- Reducing ----------------------------------------------------------------------------------------------------- */
+
+/* All runs, their components named by positions in one list. */
+static tk_status gather_runs(const group *g, int64_t *first, tk_shell_run *run) {
+    record r;
+    int64_t components = 0;
+    for (size_t k = 0; k < g->count; k++) {
+        TK_TRY(read_record(g->records, g->place[k].at, &r));
+        if (r.head.kind != RUNS || r.head.count == 0) continue;
+        memcpy(first + components, r.first, (size_t)r.head.components * sizeof *first);
+        memcpy(run, r.items, (size_t)r.head.count * sizeof *run);
+        for (int64_t i = 0; i < r.head.count; i++) {
+            if (run[i].component < 1 || run[i].component > r.head.components) return TK_FAILED;
+            run[i].component += (uint32_t)components;
+        }
+        components += r.head.components;
+        run += r.head.count;
+    }
+    return TK_OK;
+}
+
+/* Each component that is joined to an earlier one makes a pair with the first of them. */
+static tk_status append_pairs(int64_t time, const int64_t *first, const uint32_t *number, int64_t components,
+                              int64_t *leader, tk_bytes *out) {
+    const size_t at = out->size;
+    int64_t pairs = 0;
+    TK_TRY(append_header(out, PAIRS, time, 0, 0));
+    for (int64_t i = 0, known = 0; i < components; i++) {
+        if (number[i] > known) leader[known++] = first[i];
+        const tk_component_pair pair = {leader[number[i] - 1], first[i]};
+        if (pair.a == pair.b) continue;
+        TK_TRY(tk_bytes_append(out, &pair, sizeof pair));
+        pairs++;
+    }
+    const header h = {VERSION, PAIRS, time, 0, pairs};
+    memcpy(out->data + at, &h, sizeof h);
+    return TK_OK;
+}
+
+static tk_status reduce_in(const group *g, const int64_t image[3], int connectivity, int64_t components, int64_t runs,
+                           tk_scratch *scratch, tk_bytes *out) {
+    int64_t *first = tk_scratch_take(scratch, components, sizeof *first), wholes = 0;
+    int64_t *leader = tk_scratch_take(scratch, components, sizeof *leader);
+    uint32_t *number = tk_scratch_take(scratch, components, sizeof *number);
+    tk_shell_run *run = tk_scratch_take(scratch, runs, sizeof *run);
+    if (!first || !leader || !number || !run) return TK_NO_MEMORY;
+    TK_TRY(gather_runs(g, first, run));
+    TK_TRY(tk_reconcile(first, number, components, run, runs, image, connectivity, &wholes, scratch));
+    return append_pairs(g->time, first, number, components, leader, out);
+}
+
+static tk_status reduce_group(const group *g, const int64_t image[3], int connectivity, tk_bytes *out) {
+    int64_t components = 0, runs = 0;
+    TK_TRY(count_items(g, RUNS, &components, &runs));
+    if (runs == 0) return TK_OK;
+    if (components >= UINT32_MAX) return TK_UNSOLVABLE;
+    const size_t lists =
+        tk_size_add(2 * tk_scratch_cost(components, sizeof(int64_t)), tk_scratch_cost(components, sizeof(uint32_t)));
+    const size_t need = tk_size_add(tk_size_add(lists, tk_scratch_cost(runs, sizeof(tk_shell_run))),
+                                    tk_reconcile_scratch(components, runs));
+    tk_scratch scratch;
+    TK_TRY(tk_scratch_reserve(&scratch, need));
+    const tk_status status = reduce_in(g, image, connectivity, components, runs, &scratch, out);
+    tk_scratch_release(&scratch);
+    return status;
+}
+
+static tk_status keep_components(const tk_bytes *part, tk_bytes *out) {
+    record r;
+    for (size_t at = 0; at < part->size; at = r.end) {
+        TK_TRY(read_record(part, at, &r));
+        if (r.head.kind == COMPONENTS) TK_TRY(tk_bytes_append(out, part->data + at, r.end - at));
+    }
+    return TK_OK;
+}
+
+tk_status tk_records_reduce(tk_bytes *part, const int64_t image[3], int connectivity) {
+    tk_bytes out = {0}, list = {0};
+    group g;
+    tk_status status = list_records(part, &list);
+    if (status == TK_OK) status = keep_components(part, &out);
+    for (size_t next = 0; status == TK_OK && next_group(part, &list, &next, &g);)
+        status = reduce_group(&g, image, connectivity, &out);
+    tk_bytes_free(&list);
+    if (status != TK_OK) {
+        tk_bytes_free(&out);
+        return status;
+    }
+    tk_bytes_free(part);
+    *part = out;
+    return TK_OK;
+}
+
+/* --- Reading ------------------------------------------------------------------------------------------------------ */
+
+static int by_first(const void *a, const void *b) {
+    const tk_component *p = a, *q = b;
+    return p->first < q->first ? -1 : p->first > q->first;
+}
+
+static tk_status read_group(const group *g, tk_bytes *lists, tk_records *records) {
+    int64_t none = 0;
+    *records = (tk_records){.time = g->time};
+    TK_TRY(count_items(g, COMPONENTS, &none, &records->components));
+    TK_TRY(count_items(g, PAIRS, &none, &records->pairs));
+    const size_t components = (size_t)records->components * sizeof(tk_component);
+    TK_TRY(tk_bytes_resize(lists, components + (size_t)records->pairs * sizeof(tk_component_pair)));
+    if (lists->size == 0) return TK_OK;
+    records->component = (tk_component *)(void *)lists->data;
+    records->pair = (tk_component_pair *)(void *)(lists->data + components);
+    TK_TRY(copy_items(g, COMPONENTS, lists->data));
+    TK_TRY(copy_items(g, PAIRS, lists->data + components));
+    qsort(records->component, (size_t)records->components, sizeof(tk_component), by_first);
+    return TK_OK;
+}
+
+tk_status tk_records_next(tk_records_reader *reader, tk_records *records) {
+    group g;
+    if (!reader->begun) TK_TRY(list_records(reader->partial, &reader->list));
+    reader->begun = true;
+    reader->over = !next_group(reader->partial, &reader->list, &reader->next, &g);
+    return reader->over ? TK_OK : read_group(&g, &reader->lists, records);
+}
+
+void tk_records_end(tk_records_reader *reader) {
+    tk_bytes_free(&reader->list);
+    tk_bytes_free(&reader->lists);
+}

@@ -1,0 +1,45 @@
+/* The watershed of tiles, for the steps watershed (seeds from extrema) and grow_labels (seeds are labelled objects).
+ * Both have the same functions but for bind. */
+#ifndef TK_WORKFLOWS_STEPS_WATERSHED_TILES_H
+#define TK_WORKFLOWS_STEPS_WATERSHED_TILES_H
+
+#include "engine/step.h"
+#include "kernels/segment/basin_links.h"
+
+typedef struct tk_watershed_state {
+    int landscape, mask, markers; /* which input of the step; −1: none */
+    bool from_maxima;
+    double h;
+    tk_bytes decision; /* as agreed */
+} tk_watershed_state;
+
+/* A partial is one such record for each tile: header, tk_basin basins[], tk_basin_pass passes[], tk_basin_run runs[]. A
+ * decision is one record for each time point, without passes; basins ascend by index, runs by their first voxel. */
+typedef struct tk_watershed_header {
+    int64_t version, time;
+    int64_t basins, passes, runs;
+} tk_watershed_header;
+
+enum { TK_WATERSHED_RECORD = 1 };
+
+/* The record at `at`, checked against what is left; *end is where the next one begins. Errors: TK_FAILED. */
+tk_status tk_watershed_header_read(const tk_bytes *records, size_t at, tk_watershed_header *header, size_t *end);
+
+tk_status tk_watershed_bind(const tk_binding *binding, void **state, tk_error *error);
+tk_status tk_grow_bind(const tk_binding *binding, void **state, tk_error *error);
+void tk_watershed_release(void *state);
+void tk_watershed_halo(const void *state, int64_t halo[3]);
+tk_need tk_watershed_bytes(const void *state, const int64_t in[3]);
+double tk_watershed_cost(const void *state, const int64_t in[3], const int64_t largest[3]);
+double tk_watershed_survey_cost(const void *state, int round, const int64_t in[3]);
+tk_status tk_watershed_survey(const void *state, int round, const tk_block *const in[], tk_work *work,
+                              tk_bytes *partial);
+tk_status tk_watershed_apply(const void *state, const tk_block *const in[], tk_block *out, tk_work *work);
+
+/* watershed_agree.c */
+tk_status tk_watershed_combine(const void *state, int round, tk_bytes *into, const tk_bytes *from);
+tk_status tk_watershed_agree(const void *state, int round, const tk_bytes *combined, tk_bytes *decision, bool *more,
+                             tk_facts *facts, tk_error *error);
+tk_status tk_watershed_adopt(void *state, int round, const tk_bytes *decision, tk_work *work, tk_error *error);
+
+#endif
