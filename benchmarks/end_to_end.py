@@ -79,6 +79,8 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         run(options.tarkka, "phantom", "nuclei", folder / "p", "--size", size)
+        run(options.tarkka, "phantom", "nuclei", folder / "learn", "--size", "12x40x40", "--objects", "2")
+        run(options.tarkka, "train", folder / "learn.ome.tif", folder / "learn_labels.ome.tif", "--output", folder / "model.h5")
         print(f"{'':12} {'run s':>8} {'steps s':>8} {'ratio':>6}   ({size}, 1 rank, 1 thread, median of {runs})")
         for title, steps in jobs(options.tarkka):
             total, kernels = measure(options.tarkka, folder, folder / "p.ome.tif", steps, runs)

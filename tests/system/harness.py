@@ -101,6 +101,12 @@ class SystemTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, f"{arguments}: {done.stderr}")
         return done
 
+    def files_of_examples(self):
+        """What the examples of steps read, in this test's folder: model.h5, a classifier that has learned two nuclei."""
+        self.ok("phantom", "nuclei", self.folder / "learn", "--size", "12x40x40", "--objects", "2")
+        self.ok("train", self.folder / "learn.ome.tif", self.folder / "learn_labels.ome.tif", "--output",
+                self.folder / "model.h5", "--sigmas", "0.7,1.2", "--trees", "10")
+
     def fails(self, exit_code, *words, arguments, **options):
         """The command ends with this exit code and one message (one line) that holds all these words."""
         done = tarkka(*arguments, **options)

@@ -78,6 +78,7 @@ class Invariance(SystemTest):
     def setUp(self):
         super().setUp()
         self.ok("phantom", "nuclei", self.folder / "p", "--size", "21x65x61", "--objects", "6", "--seed", "7")
+        self.files_of_examples()
 
     def run_one(self, workflow, count, grid, ranks, threads, isa):
         output = self.folder / f"{count}.h5"

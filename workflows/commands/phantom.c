@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "io/tiff_write.h"
 #include "workflows/commands/source.h"
@@ -29,7 +28,7 @@ typedef struct phantom_job {
     tk_phantom phantom;
     double voxel_um[3];
     char *file[FILES]; /* owned */
-    bool json, overwrite;
+    bool json;
     int64_t count; /* objects made */
     float *truth;  /* owned, dense, like labels and counts */
     uint32_t *labels;
@@ -81,7 +80,7 @@ static bool is_wanted(const phantom_job *job, int file) {
 }
 
 /* Names the files after OUTPUT, with or without its .tif or .ome.tif, and refuses to replace one unless asked to. */
-static tk_status name_files(phantom_job *job, const char *output, tk_error *error) {
+static tk_status name_files(const tk_arguments *arguments, phantom_job *job, const char *output, tk_error *error) {
     static const char *const endings[] = {".ome.tiff", ".ome.tif", ".tiff", ".tif"};
     size_t length = strlen(output);
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
@@ -95,8 +94,7 @@ static tk_status name_files(phantom_job *job, const char *output, tk_error *erro
             job->file[f] = NULL;
             return tk_fail_memory(error, "the names of the files");
         }
-        if (is_wanted(job, f) && !job->overwrite && access(job->file[f], F_OK) == 0)
-            return tk_fail(error, TK_UNWRITABLE, "%s: exists already; give --overwrite to replace it", job->file[f]);
+        if (is_wanted(job, f)) TK_TRY(tk_may_write(arguments, job->file[f], error));
     }
     return TK_OK;
 }
@@ -170,7 +168,7 @@ static void print_text(const phantom_job *job) {
 static tk_status run_job(const tk_arguments *arguments, phantom_job *job, tk_error *error) {
     TK_TRY(read_voxel(arguments, job, error));
     TK_TRY(read_phantom(arguments, &job->phantom, error));
-    TK_TRY(name_files(job, tk_positional(arguments, 1), error));
+    TK_TRY(name_files(arguments, job, tk_positional(arguments, 1), error));
     TK_TRY(make(job, error));
     TK_TRY(write_files(job, error));
     if (job->json) return print_json(job, error);
@@ -180,8 +178,7 @@ static tk_status run_job(const tk_arguments *arguments, phantom_job *job, tk_err
 
 static tk_status run(const tk_arguments *arguments, tk_error *error) {
     phantom_job job = {.phantom = {.size = {64, 256, 256}, .sigma = {2, 1.3, 1.3}},
-                       .json = tk_option_value(arguments, "json"),
-                       .overwrite = tk_option_value(arguments, "overwrite")};
+                       .json = tk_option_value(arguments, "json")};
     const tk_status status = run_job(arguments, &job, error);
     for (int f = 0; f < FILES; f++) free(job.file[f]);
     free(job.truth);

@@ -2,7 +2,6 @@
  * result by itself: its image, and its objects on it. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "workflows/commands/picture_panels.h"
 #include "workflows/commands/picture_result.h"
@@ -26,14 +25,9 @@ static tk_status read_look(const tk_arguments *arguments, tk_picture_request *re
     return tk_option_integer(arguments, "scale", 1, 64, 0, &request->scale, error);
 }
 
-static tk_status may_write(const tk_arguments *arguments, const char *output, tk_error *error) {
-    if (tk_option_value(arguments, "overwrite") || access(output, F_OK) != 0) return TK_OK;
-    return tk_fail(error, TK_UNWRITABLE, "%s: exists already; give --overwrite to replace it", output);
-}
-
 static tk_status make(const tk_arguments *arguments, const tk_picture_request *request, tk_error *error) {
     int64_t width = 0, height = 0;
-    TK_TRY(may_write(arguments, request->output, error));
+    TK_TRY(tk_may_write(arguments, request->output, error));
     TK_TRY(tk_picture_make(request, &width, &height, error));
     printf("%s: %" PRId64 " x %" PRId64 " pixels\n", request->output, height, width);
     return TK_OK;

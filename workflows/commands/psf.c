@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kernels/psf/width.h"
 
@@ -25,11 +24,6 @@ tk_status tk_psf_read(const tk_arguments *arguments, const char *spec, tk_psf_im
     if (status == TK_OK) status = tk_source_read(&source, 0, info->size[TK_Z], image->voxels, error);
     tk_source_close(&source);
     return status;
-}
-
-tk_status tk_psf_may_write(const tk_arguments *arguments, const char *file, tk_error *error) {
-    if (tk_option_value(arguments, "overwrite") || access(file, F_OK) != 0) return TK_OK;
-    return tk_fail(error, TK_UNWRITABLE, "%s: exists already; give --overwrite to replace it", file);
 }
 
 void tk_psf_widths(const tk_psf_image *image, double fwhm_um[3]) {

@@ -24,9 +24,6 @@ typedef struct tk_psf_image {
 /* Reads one time point and channel whole. The caller frees voxels, also after an error. */
 tk_status tk_psf_read(const tk_arguments *arguments, const char *spec, tk_psf_image *image, tk_error *error);
 
-/* Fails unless the file may be written: it is not there, or --overwrite is given. */
-tk_status tk_psf_may_write(const tk_arguments *arguments, const char *file, tk_error *error);
-
 /* Full widths at half maximum (z y x, um; NAN where the profile does not fall to half) along the axes through the
  * origin at size / 2. */
 void tk_psf_widths(const tk_psf_image *image, double fwhm_um[3]);

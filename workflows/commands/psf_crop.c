@@ -60,7 +60,7 @@ tk_status tk_psf_command_crop(const tk_arguments *arguments, tk_error *error) {
     const char *file = tk_positional(arguments, 2);
     if (!file || tk_positional(arguments, 3))
         return tk_fail(error, TK_USAGE, "psf crop: two files, the PSF and the output");
-    TK_TRY(tk_psf_may_write(arguments, file, error));
+    TK_TRY(tk_may_write(arguments, file, error));
     tk_psf_image psf = {0};
     const tk_status status = crop(arguments, &psf, file, error);
     free(psf.voxels);

@@ -171,7 +171,7 @@ tk_status tk_psf_command_make(const tk_arguments *arguments, tk_error *error) {
     int model = 0;
     TK_TRY(read_word(tk_positional(arguments, 0), TK_PSF_MODEL_WORDS, "model", &model, error));
     m.model = (tk_psf_model)model;
-    TK_TRY(tk_psf_may_write(arguments, file, error));
+    TK_TRY(tk_may_write(arguments, file, error));
     TK_TRY(read_optics(arguments, &m, error));
     TK_TRY(tk_option_size(arguments, "size", m.image.size, error));
     tk_status status =

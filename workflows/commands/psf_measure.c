@@ -169,7 +169,7 @@ tk_status tk_psf_command_measure(const tk_arguments *arguments, tk_error *error)
     if (tk_positional(arguments, 3))
         return tk_fail(error, TK_USAGE, "psf measure: an image and an output, not also %s",
                        tk_positional(arguments, 3));
-    if (file) TK_TRY(tk_psf_may_write(arguments, file, error));
+    if (file) TK_TRY(tk_may_write(arguments, file, error));
     measuring m = {0};
     const tk_status status = measure(arguments, &m, file, error);
     free(m.image.voxels);

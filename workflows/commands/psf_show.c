@@ -105,7 +105,7 @@ tk_status tk_psf_command_show(const tk_arguments *arguments, tk_error *error) {
     while (count < MOST && tk_positional(arguments, count + 2)) count++;
     const char *file = tk_positional(arguments, count + 1);
     if (count == 0) return tk_fail(error, TK_USAGE, "psf show: the name of the picture is missing");
-    TK_TRY(tk_psf_may_write(arguments, file, error));
+    TK_TRY(tk_may_write(arguments, file, error));
     tk_status status = TK_OK;
     for (int i = 0; i < count && status == TK_OK; i++)
         status = tk_psf_read(arguments, tk_positional(arguments, 1 + i), &psf[i].image, error);

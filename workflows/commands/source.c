@@ -6,6 +6,7 @@
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const int64_t SLAB_VOXELS = (int64_t)16 << 20;
 
@@ -64,6 +65,11 @@ tk_status tk_source_read_labels(const tk_source *source, int64_t from, int64_t t
     const tk_box box = box_of_planes(source, from, to);
     const int64_t size[3] = {to - from, source->info->size[TK_Y], source->info->size[TK_X]};
     return tk_image_read_labels(source->image, source->time, source->channel, &box, tk_dense_u32(voxels, size), error);
+}
+
+tk_status tk_may_write(const tk_arguments *arguments, const char *file, tk_error *error) {
+    if (tk_option_value(arguments, "overwrite") || access(file, F_OK) != 0) return TK_OK;
+    return tk_fail(error, TK_UNWRITABLE, "%s: exists already; give --overwrite to replace it", file);
 }
 
 tk_work tk_work_here(void) { return (tk_work){.threads = omp_get_max_threads(), .isa = tk_isa_detect()}; }

@@ -40,6 +40,9 @@ tk_status tk_source_read_labels(const tk_source *source, int64_t from, int64_t t
 /* Three decimals ZxYxX, each >= 0; *value is untouched when the option is not given. Errors: TK_USAGE. */
 tk_status tk_option_triple(const tk_arguments *arguments, const char *name, double value[3], tk_error *error);
 
+/* Fails unless the file may be written: it is not there, or --overwrite is given. Errors: TK_UNWRITABLE. */
+tk_status tk_may_write(const tk_arguments *arguments, const char *file, tk_error *error);
+
 /* The best instruction set and all threads that OpenMP gives, without scratch memory yet. */
 tk_work tk_work_here(void);
 

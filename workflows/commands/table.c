@@ -5,12 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "engine/command.h"
 #include "io/image.h"
 #include "io/publish.h"
 #include "io/result.h"
+#include "workflows/commands/source.h"
 
 enum { FLUSH_AT = 1 << 20, NUMBER_MOST = 40 };
 
@@ -130,8 +129,7 @@ static tk_status open_output(const tk_arguments *arguments, sink *to, tk_error *
     to->error = error;
     to->to_file = output != NULL;
     if (!output) return TK_OK;
-    if (!tk_option_value(arguments, "overwrite") && access(output, F_OK) == 0)
-        return tk_fail(error, TK_UNWRITABLE, "%s: exists already; give --overwrite to replace it", output);
+    TK_TRY(tk_may_write(arguments, output, error));
     return tk_part_open(output, &to->part, error);
 }
 
