@@ -3,6 +3,7 @@ is room, the same bytes.
 
 A small file system (tmpfs) is mounted for each size, which needs root; errors of single calls come from tests/faults."""
 import os
+import shutil
 import subprocess
 import unittest
 
@@ -48,7 +49,7 @@ class SmallDisk(Disk):
 
     def empty(self):
         for path in self.disk.iterdir():
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def most_used(self):
         """Bytes that an undisturbed run has on the disk at most."""
@@ -63,6 +64,7 @@ class SmallDisk(Disk):
 
     def fills_up(self, size, ranks):
         """Does a run on a disk of this size fail? It is resumed with more room."""
+        self.empty()
         self.resize(size)
         run = self.start("run", self.file, "--output", self.result, "--tile", TILE, ranks=ranks)
         code = run.wait(60)
@@ -74,7 +76,6 @@ class SmallDisk(Disk):
             self.resize("1g")
             self.run_to(self.result, "--resume", ranks=None if ranks else 2)
         self.assert_same(self.result, self.reference)
-        self.empty()
         return code == FAILED
 
     def test_sizes(self):

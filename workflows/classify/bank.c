@@ -1,4 +1,4 @@
-/* Columns of the same sigma come of one tk_features, which shares the filters among them. */
+/* Columns of the same sigma come of one tk_features, which shares filters among them. */
 #include "workflows/classify/bank.h"
 
 #include <stdlib.h>
@@ -33,33 +33,47 @@ unsigned tk_bank_feature(const char *text) {
     return 0;
 }
 
-/* All columns of one sigma. */
+/* Columns that share a sigma. */
 typedef struct group {
-    double sigma;
+    tk_feature_column like;       /* its sigma, and whether it is of planes */
+    unsigned which;               /* TK_FEATURE_… | … */
+    double dog, outer;            /* second sigmas; 0: none */
     tk_features *features;        /* owned */
     int column[TK_FEATURES_MOST]; /* that wants this output; -1: none does */
 } group;
 
 struct tk_bank {
     int columns, groups;
-    bool planes;
     group *group; /* owned */
 };
 
-static const double dog_ratio = 0.66, outer_ratio = 0.5;
-
-static unsigned features_of_sigma(const tk_bank_choice *choice, double sigma) {
-    unsigned which = 0;
-    for (int i = 0; i < choice->columns; i++)
-        if (choice->column[i].sigma == sigma) which |= choice->column[i].feature;
-    return which;
+/* Does the column belong here? */
+static bool fits(const group *g, const tk_feature_column *c) {
+    if (g->like.sigma != c->sigma || g->like.plane != c->plane) return false;
+    if (c->feature == TK_FEATURE_DOG) return g->dog == 0 || g->dog == c->second;
+    if (c->feature == TK_FEATURE_STRUCTURE) return g->outer == 0 || g->outer == c->second;
+    return true;
 }
 
-/* A sigma in voxels along each axis that is filtered. */
-static tk_status set_sigmas(const tk_bank_choice *choice, double sigma, tk_features_choice *to, tk_error *error) {
+/* Which group a column belongs to; `groups`: a new one. */
+static int group_of(const tk_bank *bank, const tk_feature_column *c) {
+    int g = 0;
+    while (g < bank->groups && !fits(&bank->group[g], c)) g++;
+    return g;
+}
+
+static void join(group *g, const tk_feature_column *c) {
+    g->like = *c;
+    g->which |= c->feature;
+    if (c->feature == TK_FEATURE_DOG) g->dog = c->second;
+    if (c->feature == TK_FEATURE_STRUCTURE) g->outer = c->second;
+}
+
+/* The sigmas in voxels along each axis that is filtered. */
+static tk_status set_sigmas(const tk_bank_choice *choice, const group *g, tk_features_choice *to, tk_error *error) {
     static const char axis[3] = {'z', 'y', 'x'};
     const double least = 0.5; /* narrower, a sampled derivative is far from the derivative */
-    const bool derives = to->which & ~(unsigned)(TK_FEATURE_GAUSSIAN | TK_FEATURE_DOG);
+    const bool derives = g->which & ~(unsigned)(TK_FEATURE_GAUSSIAN | TK_FEATURE_DOG);
     for (int a = 0; a < 3; a++) {
         const double voxel = choice->um ? choice->image.voxel_um[a] : 1;
         to->unit[a] = 1;
@@ -68,9 +82,9 @@ static tk_status set_sigmas(const tk_bank_choice *choice, double sigma, tk_featu
             return tk_fail(error, TK_INVALID,
                            "has sigmas in micrometres, but the image does not say how large a voxel is");
         to->unit[a] = voxel;
-        to->sigma[a] = sigma / voxel;
-        to->second[a] = dog_ratio * to->sigma[a];
-        to->outer[a] = outer_ratio * to->sigma[a];
+        to->sigma[a] = g->like.sigma / voxel;
+        to->second[a] = g->dog / voxel;
+        to->outer[a] = g->outer / voxel;
         if (!(to->sigma[a] > 0 && to->sigma[a] <= TK_GAUSSIAN_SIGMA_MAX) || (derives && to->sigma[a] < least))
             return tk_fail(
                 error, TK_INVALID,
@@ -80,38 +94,41 @@ static tk_status set_sigmas(const tk_bank_choice *choice, double sigma, tk_featu
     return TK_OK;
 }
 
-/* Gives each output the column that wants it. */
-static tk_status assign(const tk_bank_choice *choice, group *g, bool plane, tk_error *error) {
-    for (int i = 0; i < TK_FEATURES_MOST; i++) g->column[i] = -1;
-    for (int i = 0; i < choice->columns; i++) {
-        const tk_feature_column *c = &choice->column[i];
-        if (c->sigma != g->sigma) continue;
-        const bool eigenvalue = c->feature == TK_FEATURE_HESSIAN || c->feature == TK_FEATURE_STRUCTURE;
-        if (c->output < 0 || c->output >= (!eigenvalue ? 1 : plane ? 2 : 3))
-            return tk_fail(error, TK_INVALID, "has the %s of three axes, but the image is one plane",
-                           tk_bank_feature_text(c->feature));
-        int *column = &g->column[tk_features_first(g->features, c->feature) + c->output];
-        if (*column >= 0) return tk_fail(error, TK_INVALID, "has a feature twice");
-        *column = i;
-    }
+/* Gives the output that a column wants to it. */
+static tk_status assign(group *g, const tk_feature_column *c, int column, bool plane, tk_error *error) {
+    const bool eigenvalue = c->feature == TK_FEATURE_HESSIAN || c->feature == TK_FEATURE_STRUCTURE;
+    if (c->output < 0 || c->output >= (!eigenvalue ? 1 : plane ? 2 : 3))
+        return tk_fail(error, TK_INVALID, "has the %s of three axes, but the image is one plane",
+                       tk_bank_feature_text(c->feature));
+    int *place = &g->column[tk_features_first(g->features, c->feature) + c->output];
+    if (*place >= 0) return tk_fail(error, TK_INVALID, "has the same column twice");
+    *place = column;
     return TK_OK;
 }
 
-static tk_status make_group(const tk_bank_choice *choice, double sigma, group *g, tk_error *error) {
-    tk_features_choice features = {.which = features_of_sigma(choice, sigma)};
+static tk_status make_filters(const tk_bank_choice *choice, group *g, tk_error *error) {
+    tk_features_choice features = {.which = g->which};
     memcpy(features.size, choice->image.size, sizeof features.size);
-    if (choice->planes) features.size[TK_Z] = 1;
-    g->sigma = sigma;
-    TK_TRY(set_sigmas(choice, sigma, &features, error));
+    if (g->like.plane) features.size[TK_Z] = 1;
+    for (int i = 0; i < TK_FEATURES_MOST; i++) g->column[i] = -1;
+    TK_TRY(set_sigmas(choice, g, &features, error));
     const tk_status status = tk_features_new(&features, &g->features);
-    if (status != TK_OK) return tk_fail(error, status, "has filters that cannot be made");
-    return assign(choice, g, features.size[TK_Z] == 1, error);
+    return status == TK_OK ? TK_OK : tk_fail(error, status, "has filters that cannot be made");
 }
 
-static bool is_known(const tk_bank *bank, double sigma) {
-    for (int g = 0; g < bank->groups; g++)
-        if (bank->group[g].sigma == sigma) return true;
-    return false;
+static tk_status fill(const tk_bank_choice *choice, tk_bank *bank, tk_error *error) {
+    for (int i = 0; i < choice->columns; i++) {
+        const int g = group_of(bank, &choice->column[i]);
+        if (g == bank->groups) bank->groups++;
+        join(&bank->group[g], &choice->column[i]);
+    }
+    for (int g = 0; g < bank->groups; g++) TK_TRY(make_filters(choice, &bank->group[g], error));
+    for (int i = 0; i < choice->columns; i++) {
+        group *g = &bank->group[group_of(bank, &choice->column[i])];
+        const bool plane = g->like.plane || choice->image.size[TK_Z] == 1;
+        TK_TRY(assign(g, &choice->column[i], i, plane, error));
+    }
+    return TK_OK;
 }
 
 tk_status tk_bank_new(const tk_bank_choice *choice, tk_bank **bank, tk_error *error) {
@@ -122,11 +139,7 @@ tk_status tk_bank_new(const tk_bank_choice *choice, tk_bank **bank, tk_error *er
         return tk_fail_memory(error, "a classifier's filters");
     }
     b->columns = choice->columns;
-    b->planes = choice->planes && choice->image.size[TK_Z] > 1;
-    tk_status status = TK_OK;
-    for (int i = 0; i < choice->columns && status == TK_OK; i++)
-        if (!is_known(b, choice->column[i].sigma))
-            status = make_group(choice, choice->column[i].sigma, &b->group[b->groups++], error);
+    const tk_status status = fill(choice, b, error);
     if (status == TK_OK)
         *bank = b;
     else
@@ -151,17 +164,17 @@ void tk_bank_halo(const tk_bank *bank, int64_t halo[3]) {
     }
 }
 
-/* What is given to tk_features_apply at once: the block, or a plane of it. */
-static void piece_of(const tk_bank *bank, const int64_t in[3], int64_t piece[3]) {
+/* What is given to a group's filters at once: the block, or a plane of it. */
+static void piece_of(const group *g, const int64_t in[3], int64_t piece[3]) {
     memcpy(piece, in, 3 * sizeof *piece);
-    if (bank->planes) piece[TK_Z] = 1;
+    if (g->like.plane) piece[TK_Z] = 1;
 }
 
 size_t tk_bank_scratch(const tk_bank *bank, const int64_t in[3], int threads) {
-    int64_t piece[3];
     size_t most = 0;
-    piece_of(bank, in, piece);
     for (int g = 0; g < bank->groups; g++) {
+        int64_t piece[3];
+        piece_of(&bank->group[g], in, piece);
         const size_t bytes = tk_features_scratch(bank->group[g].features, piece, threads);
         if (bytes > most) most = bytes;
     }
@@ -174,17 +187,14 @@ double tk_bank_cost(const tk_bank *bank, const int64_t in[3]) {
     return ns;
 }
 
-/* The columns over one box; `out` begins at the first voxel of it, columns lie `apart`. */
-static tk_status apply_piece(const tk_bank *bank, const tk_box *image, const tk_box *in_box, tk_cview_f32 in,
+/* A group's columns over one box; `out` begins at the first voxel of it, columns lie `apart`. */
+static tk_status apply_piece(const group *g, const tk_box *image, const tk_box *in_box, tk_cview_f32 in,
                              const tk_box *box, float *out, int64_t apart, tk_work *work) {
     const int64_t size[3] = {tk_box_size(box, 0), tk_box_size(box, 1), tk_box_size(box, 2)};
-    for (int g = 0; g < bank->groups; g++) {
-        tk_view_f32 view[TK_FEATURES_MOST] = {{0}};
-        for (int i = 0; i < TK_FEATURES_MOST; i++)
-            if (bank->group[g].column[i] >= 0) view[i] = tk_dense_f32(out + bank->group[g].column[i] * apart, size);
-        TK_TRY(tk_features_apply(bank->group[g].features, image, in_box, in, box, view, work));
-    }
-    return TK_OK;
+    tk_view_f32 view[TK_FEATURES_MOST] = {{0}};
+    for (int i = 0; i < TK_FEATURES_MOST; i++)
+        if (g->column[i] >= 0) view[i] = tk_dense_f32(out + g->column[i] * apart, size);
+    return tk_features_apply(g->features, image, in_box, in, box, view, work);
 }
 
 static tk_box plane_of(const tk_box *box) {
@@ -194,17 +204,26 @@ static tk_box plane_of(const tk_box *box) {
     return plane;
 }
 
-tk_status tk_bank_apply(const tk_bank *bank, const tk_box *image, const tk_box *in_box, tk_cview_f32 in,
-                        const tk_box *out_box, float *value, tk_work *work) {
-    const int64_t apart = tk_box_count(out_box);
-    if (!bank->planes) return apply_piece(bank, image, in_box, in, out_box, value, apart, work);
+static tk_status apply_planes(const group *g, const tk_box *image, const tk_box *in_box, tk_cview_f32 in,
+                              const tk_box *out_box, float *value, int64_t apart, tk_work *work) {
     const tk_box whole = plane_of(image), from = plane_of(in_box), to = plane_of(out_box);
     for (int64_t z = out_box->lo[TK_Z]; z < out_box->hi[TK_Z]; z++) {
         tk_cview_f32 plane = in;
         plane.data += (z - in_box->lo[TK_Z]) * in.stride[TK_Z];
         plane.size[TK_Z] = 1;
         float *out = value + (z - out_box->lo[TK_Z]) * tk_box_count(&to);
-        TK_TRY(apply_piece(bank, &whole, &from, plane, &to, out, apart, work));
+        TK_TRY(apply_piece(g, &whole, &from, plane, &to, out, apart, work));
+    }
+    return TK_OK;
+}
+
+tk_status tk_bank_apply(const tk_bank *bank, const tk_box *image, const tk_box *in_box, tk_cview_f32 in,
+                        const tk_box *out_box, float *value, tk_work *work) {
+    const int64_t apart = tk_box_count(out_box);
+    for (int i = 0; i < bank->groups; i++) {
+        const group *g = &bank->group[i];
+        TK_TRY(g->like.plane ? apply_planes(g, image, in_box, in, out_box, value, apart, work)
+                             : apply_piece(g, image, in_box, in, out_box, value, apart, work));
     }
     return TK_OK;
 }

@@ -8,16 +8,14 @@
 typedef struct tk_bank_choice {
     const tk_feature_column *column;
     int columns;
-    bool planes; /* each plane for itself: derivatives along y and x only */
-    bool um;     /* sigmas and derivatives in micrometres, not voxels */
+    bool um; /* sigmas and derivatives in micrometres, not voxels */
     tk_geometry image;
 } tk_bank_choice;
 
 typedef struct tk_bank tk_bank;
 
-/* Makes the filters. An image of one plane is filtered in its plane, whatever `planes` says. Errors, without the name
- * of what they are about: TK_INVALID (a sigma that is too narrow or too wide in voxels, a third eigenvalue of a plane,
- * micrometres where the voxel size is not known), TK_NO_MEMORY. */
+/* Makes the filters. Errors, without the name of what they are about: TK_INVALID (a sigma that is too narrow or too
+ * wide in voxels, a third eigenvalue of a plane, micrometres where the voxel size is not known), TK_NO_MEMORY. */
 tk_status tk_bank_new(const tk_bank_choice *choice, tk_bank **bank, tk_error *error);
 void tk_bank_free(tk_bank *bank);
 

@@ -1,13 +1,20 @@
-/* What a classifier sees of a voxel: a list of responses to Gaussian filters, one a column. */
+/* What a pixel classifier sees of a voxel: a list of responses to Gaussian filters, one a column. */
 #ifndef TK_WORKFLOWS_CLASSIFY_COLUMNS_H
 #define TK_WORKFLOWS_CLASSIFY_COLUMNS_H
 
-/* One response. With the sigma s, `dog` is the difference to the Gaussian of 0.66 s, and `structure` smooths with an
- * outer sigma of s / 2, as ilastik has it. */
+#include <stdbool.h>
+
+#include "kernels/filter/features.h"
+
+/* One column: an output of one filter (kernels/filter/features.h) on one channel of the image. Sigmas are in voxels (or
+ * in micrometres, where the classifier says so), the same along all axes that are filtered. */
 typedef struct tk_feature_column {
-    unsigned feature; /* one of TK_FEATURE_… (kernels/filter/features.h) */
-    double sigma;     /* in voxels, or in micrometres when the classifier was trained so */
-    int output;       /* which eigenvalue, from the largest on; else 0 */
+    unsigned feature; /* one of TK_FEATURE_… */
+    double sigma;
+    double second; /* dog: the sigma of what is subtracted; structure: that of the outer Gaussian; else 0 */
+    int output;    /* of eigenvalues, which: 0 is the largest; else 0 */
+    int channel;   /* of the image, from 0 */
+    bool plane;    /* filtered along y and x only, each plane by itself: there are two eigenvalues */
 } tk_feature_column;
 
 #endif

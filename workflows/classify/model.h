@@ -14,7 +14,6 @@ typedef struct tk_model {
     tk_model_kind kind;
     int columns, classes;
     tk_feature_column *column; /* owned */
-    bool planes;               /* features of each plane for itself */
     bool um;                   /* sigmas in micrometres, not voxels */
     char **class_name;         /* owned, `classes` of them */
     tk_forest_data forest;     /* TK_MODEL_FOREST */

@@ -1,4 +1,5 @@
 /* Models in files: an HDF5 file of arrays. docs/result.md has the layout. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,32 +25,42 @@ void tk_model_free(tk_model *model) {
 
 /* ---- reading ---- */
 
-static tk_status read_column(const tk_arrays *arrays, const char *feature, double sigma, int64_t output,
-                             tk_feature_column *column, tk_error *error) {
-    *column = (tk_feature_column){tk_bank_feature(feature), sigma, (int)output};
-    if (!column->feature)
-        return tk_fail(error, TK_UNREADABLE, "%s:/columns/feature: there is no feature %s; train it again",
-                       arrays->file, feature);
-    if (sigma > 0 && output >= 0 && output <= 2) return TK_OK;
-    return tk_fail(error, TK_UNREADABLE, "%s:/columns: a sigma of %g, output %d: damaged; train it again", arrays->file,
-                   sigma, column->output);
+static tk_status check_column(const tk_arrays *arrays, const tk_feature_column *c, tk_error *error) {
+    const bool two = c->feature == TK_FEATURE_DOG || c->feature == TK_FEATURE_STRUCTURE;
+    if (!c->feature)
+        return tk_fail(error, TK_UNREADABLE, "%s:/columns/feature: holds a name that is no feature; train it again",
+                       arrays->file);
+    if (c->sigma > 0 && isfinite(c->sigma) && (!two || (c->second > 0 && isfinite(c->second)))) return TK_OK;
+    return tk_fail(error, TK_UNREADABLE, "%s:/columns/sigma: holds %g and, second, %g; train it again", arrays->file,
+                   c->sigma, c->second);
 }
 
 static tk_status read_columns(const tk_arrays *arrays, tk_model *model, tk_error *error) {
-    const tk_array *feature = NULL, *sigma = NULL, *output = NULL;
+    const tk_array *feature = NULL, *sigma = NULL, *second = NULL;
+    int32_t *output = NULL, *plane = NULL;
     TK_TRY(tk_arrays_get(arrays, "columns/feature", TK_ARRAY_TEXT, 1, (const int64_t[]){-1}, &feature, error));
     const int64_t columns[] = {feature->count};
     if (columns[0] < 1 || columns[0] > TK_CLASSIFIER_FEATURES_MOST)
         return tk_fail(error, TK_UNREADABLE, "%s:/columns/feature: from 1 to %d features are possible", arrays->file,
                        TK_CLASSIFIER_FEATURES_MOST);
     TK_TRY(tk_arrays_get(arrays, "columns/sigma", TK_ARRAY_REAL, 1, columns, &sigma, error));
-    TK_TRY(tk_arrays_get(arrays, "columns/output", TK_ARRAY_INT, 1, columns, &output, error));
-    model->column = calloc((size_t)columns[0], sizeof *model->column);
-    if (!model->column) return tk_fail_memory(error, "a classifier");
-    model->columns = (int)columns[0];
-    for (int i = 0; i < model->columns; i++)
-        TK_TRY(read_column(arrays, feature->texts[i], sigma->reals[i], output->ints[i], &model->column[i], error));
-    return TK_OK;
+    TK_TRY(tk_arrays_get(arrays, "columns/second", TK_ARRAY_REAL, 1, columns, &second, error));
+    TK_TRY(tk_arrays_copy_i32(arrays, "columns/output", 1, columns, 0, 2, &output, error));
+    tk_status status = tk_arrays_copy_i32(arrays, "columns/plane", 1, columns, 0, 1, &plane, error);
+    if (status == TK_OK && !(model->column = calloc((size_t)columns[0], sizeof *model->column)))
+        status = tk_fail_memory(error, "a classifier");
+    model->columns = status == TK_OK ? (int)columns[0] : 0;
+    for (int i = 0; i < model->columns && status == TK_OK; i++) {
+        model->column[i] = (tk_feature_column){.feature = tk_bank_feature(feature->texts[i]),
+                                               .sigma = sigma->reals[i],
+                                               .second = second->reals[i],
+                                               .output = output[i],
+                                               .plane = plane[i] == 1};
+        status = check_column(arrays, &model->column[i], error);
+    }
+    free(output);
+    free(plane);
+    return status;
 }
 
 static tk_status read_classes(const tk_arrays *arrays, tk_model *model, tk_error *error) {
@@ -112,7 +123,7 @@ static tk_status read_mlp(const tk_arrays *arrays, const tk_model *model, tk_mlp
 
 static tk_status read_head(const tk_arrays *arrays, tk_model *model, tk_error *error) {
     const char *kind = NULL;
-    int64_t version = 0, planes = 0, um = 0;
+    int64_t version = 0, um = 0;
     TK_TRY(tk_arrays_integer(arrays, "@version", 1, INT64_MAX, &version, error));
     if (version > VERSION)
         return tk_fail(error, TK_UNREADABLE, "%s: was written by a newer tarkka; train it with this one", arrays->file);
@@ -120,9 +131,7 @@ static tk_status read_head(const tk_arrays *arrays, tk_model *model, tk_error *e
     model->kind = !strcmp(kind, kinds[TK_MODEL_MLP]) ? TK_MODEL_MLP : TK_MODEL_FOREST;
     if (strcmp(kind, kinds[model->kind]) != 0)
         return tk_fail(error, TK_UNREADABLE, "%s: a classifier of an unknown kind, %s", arrays->file, kind);
-    TK_TRY(tk_arrays_integer(arrays, "@planes", 0, 1, &planes, error));
     TK_TRY(tk_arrays_integer(arrays, "@um", 0, 1, &um, error));
-    model->planes = planes == 1;
     model->um = um == 1;
     return TK_OK;
 }
@@ -164,7 +173,6 @@ static tk_status add_head(tk_arrays *arrays, const tk_model *model, tk_error *er
     TK_TRY(tk_arrays_add_texts(arrays, "@format", -1, &said, error));
     TK_TRY(tk_arrays_add_texts(arrays, "@kind", -1, &kinds[model->kind], error));
     TK_TRY(add_integer(arrays, "@version", VERSION, error));
-    TK_TRY(add_integer(arrays, "@planes", model->planes, error));
     TK_TRY(add_integer(arrays, "@um", model->um, error));
     if (model->training)
         TK_TRY(tk_arrays_add_texts(arrays, "training", -1, (const char *const *)&model->training, error));
@@ -173,17 +181,21 @@ static tk_status add_head(tk_arrays *arrays, const tk_model *model, tk_error *er
 
 static tk_status add_columns(tk_arrays *arrays, const tk_model *model, tk_error *error) {
     const char *feature[TK_CLASSIFIER_FEATURES_MOST];
-    double sigma[TK_CLASSIFIER_FEATURES_MOST];
-    int32_t output[TK_CLASSIFIER_FEATURES_MOST];
+    double sigma[TK_CLASSIFIER_FEATURES_MOST], second[TK_CLASSIFIER_FEATURES_MOST];
+    int32_t output[TK_CLASSIFIER_FEATURES_MOST], plane[TK_CLASSIFIER_FEATURES_MOST];
     const int64_t count = model->columns;
     for (int i = 0; i < model->columns; i++) {
         feature[i] = tk_bank_feature_text(model->column[i].feature);
         sigma[i] = model->column[i].sigma;
+        second[i] = model->column[i].second;
         output[i] = model->column[i].output;
+        plane[i] = model->column[i].plane;
     }
     TK_TRY(tk_arrays_add_texts(arrays, "columns/feature", count, feature, error));
     TK_TRY(tk_arrays_add(arrays, "columns/sigma", TK_F64, 1, &count, sigma, error));
-    return tk_arrays_add(arrays, "columns/output", TK_I32, 1, &count, output, error);
+    TK_TRY(tk_arrays_add(arrays, "columns/second", TK_F64, 1, &count, second, error));
+    TK_TRY(tk_arrays_add(arrays, "columns/output", TK_I32, 1, &count, output, error));
+    return tk_arrays_add(arrays, "columns/plane", TK_I32, 1, &count, plane, error);
 }
 
 static tk_status add_forest(tk_arrays *arrays, const tk_forest_data *f, tk_error *error) {

@@ -179,8 +179,7 @@ static tk_status gather_box(tk_training *t, passing *pass, const tk_box *box, co
 }
 
 static tk_status make_bank(const tk_training *t, passing *pass, tk_error *error) {
-    tk_bank_choice choice = {
-        .column = t->model->column, .columns = t->model->columns, .planes = t->model->planes, .um = t->model->um};
+    tk_bank_choice choice = {.column = t->model->column, .columns = t->model->columns, .um = t->model->um};
     memcpy(choice.image.size, pass->info->size, sizeof choice.image.size);
     memcpy(choice.image.voxel_um, pass->info->voxel_um, sizeof choice.image.voxel_um);
     tk_error reason = TK_ERROR_NONE;

@@ -17,7 +17,7 @@ typedef struct tk_training_pair {
 
 /* What is gathered. Fill the first part; the rest begins at zero. */
 typedef struct tk_training {
-    const tk_model *model; /* its columns, planes and um */
+    const tk_model *model; /* its columns and um */
     int64_t most;          /* samples wanted at most; each class gets an equal share of them */
     uint64_t seed;         /* chooses among more */
 

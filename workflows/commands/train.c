@@ -83,13 +83,19 @@ static tk_status read_sigmas(const tk_arguments *arguments, double sigma[SIGMAS_
                    text ? text : "", SIGMAS_MOST);
 }
 
-/* How many outputs a feature has with that many axes. */
-static int outputs_of(unsigned feature, int axes) {
-    return feature == TK_FEATURE_HESSIAN || feature == TK_FEATURE_STRUCTURE ? axes : 1;
+/* How many outputs a feature has. */
+static int outputs_of(unsigned feature, bool plane) {
+    return feature == TK_FEATURE_HESSIAN || feature == TK_FEATURE_STRUCTURE ? (plane ? 2 : 3) : 1;
+}
+
+/* With the sigma s, dog is the difference to the Gaussian of 0.66 s, and the structure tensor's outer Gaussian has s /
+ * 2, as in ilastik. */
+static double second_of(unsigned feature, double sigma) {
+    return feature == TK_FEATURE_DOG ? 0.66 * sigma : feature == TK_FEATURE_STRUCTURE ? 0.5 * sigma : 0;
 }
 
 /* Every feature at every sigma; at sigmas too narrow for derivatives, those without. */
-static tk_status list_columns(tk_model *model, unsigned which, const double *sigma, int sigmas, int axes,
+static tk_status list_columns(tk_model *model, unsigned which, const double *sigma, int sigmas, bool plane,
                               tk_error *error) {
     const double least_derivative = 0.5;
     model->column = calloc((size_t)sigmas * TK_FEATURES_MOST, sizeof *model->column);
@@ -98,8 +104,12 @@ static tk_status list_columns(tk_model *model, unsigned which, const double *sig
         for (int s = 0; s < sigmas; s++) {
             const bool derives = feature != TK_FEATURE_GAUSSIAN && feature != TK_FEATURE_DOG;
             if (!(which & feature) || (derives && !model->um && sigma[s] < least_derivative)) continue;
-            for (int output = 0; output < outputs_of(feature, axes); output++)
-                model->column[model->columns++] = (tk_feature_column){feature, sigma[s], output};
+            for (int output = 0; output < outputs_of(feature, plane); output++)
+                model->column[model->columns++] = (tk_feature_column){.feature = feature,
+                                                                      .sigma = sigma[s],
+                                                                      .second = second_of(feature, sigma[s]),
+                                                                      .output = output,
+                                                                      .plane = plane};
         }
     return model->columns > 0 ? TK_OK
                               : tk_fail(error, TK_USAGE, "--sigmas: at least 0.5 voxels are needed for these features");
@@ -149,7 +159,6 @@ static tk_status read_wish(const tk_arguments *arguments, training_run *run, tk_
     TK_TRY(tk_may_write(arguments, run->wish.output, error));
     TK_TRY(read_method(arguments, &run->model, error));
     TK_TRY(refuse_useless(arguments, &run->model, error));
-    run->model.planes = tk_option_value(arguments, "planes");
     return read_numbers(arguments, run, error);
 }
 
@@ -195,11 +204,11 @@ static tk_status with_pair(const tk_arguments *arguments, int i, tk_training *tr
     return status;
 }
 
-/* Planes or volumes? The first image tells. */
-static tk_status axes_of_images(const tk_arguments *arguments, const tk_model *model, int *axes, tk_error *error) {
+/* Features of planes? As asked, or when the first image is one. */
+static tk_status choose_plane(const tk_arguments *arguments, bool *plane, tk_error *error) {
     tk_source image;
     TK_TRY(tk_source_open(arguments, tk_positional(arguments, 0), &image, error));
-    *axes = model->planes || image.info->size[TK_Z] == 1 ? 2 : 3;
+    *plane = tk_option_value(arguments, "planes") || image.info->size[TK_Z] == 1;
     tk_source_close(&image);
     return TK_OK;
 }
@@ -300,12 +309,13 @@ static void print_text(const training_run *run) {
 static tk_status train(const tk_arguments *arguments, training_run *run, tk_error *error) {
     double sigma[SIGMAS_MOST];
     unsigned which = 0;
-    int sigmas = 0, axes = 0;
+    int sigmas = 0;
+    bool plane = false;
     TK_TRY(read_wish(arguments, run, error));
     TK_TRY(read_features(arguments, &which, error));
     TK_TRY(read_sigmas(arguments, sigma, &sigmas, &run->model.um, error));
-    TK_TRY(axes_of_images(arguments, &run->model, &axes, error));
-    TK_TRY(list_columns(&run->model, which, sigma, sigmas, axes, error));
+    TK_TRY(choose_plane(arguments, &plane, error));
+    TK_TRY(list_columns(&run->model, which, sigma, sigmas, plane, error));
     TK_TRY(gather(arguments, run, error));
     run->model.classes = run->training.classes;
     TK_TRY(name_classes(arguments, &run->model, error));

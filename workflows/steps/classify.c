@@ -54,7 +54,6 @@ static tk_status choose_class(const tk_params *p, const tk_model *model, classif
 static tk_status make_bank(const tk_binding *binding, const tk_model *model, tk_bank **bank, tk_error *error) {
     const tk_bank_choice choice = {.column = model->column,
                                    .columns = model->columns,
-                                   .planes = model->planes,
                                    .um = model->um,
                                    .image = binding->input};
     tk_error reason = TK_ERROR_NONE;
