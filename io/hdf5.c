@@ -10,6 +10,7 @@
 #include "io/formats.h"
 #include "io/hdf5_find.h"
 #include "io/hdf5_lock.h"
+#include "io/hdf5_open.h"
 #include "io/result_file.h"
 
 enum { T, C, Z, Y, X, AXES };
@@ -32,16 +33,6 @@ static bool hdf5_probe(const unsigned char *head, size_t size) {
     for (size_t at = 0; at + sizeof signature <= size; at += 512)
         if (memcmp(head + at, signature, sizeof signature) == 0) return true;
     return false;
-}
-
-static tk_status open_file(source *from, tk_error *error) {
-    tk_status status = TK_OK;
-    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (access >= 0) (void)H5Pset_file_locking(access, 1, 1);
-    from->id = H5Fopen(from->file, H5F_ACC_RDONLY, access);
-    if (from->id < 0) status = tk_hdf5_fail(error, TK_UNREADABLE, from->file, "cannot be opened");
-    if (access >= 0) (void)H5Pclose(access);
-    return status;
 }
 
 static tk_status open_dataset(source *from, const char *path, tk_error *error) {
@@ -124,30 +115,11 @@ static void read_chunk(const source *from, tk_image_info *info, hid_t properties
         }
 }
 
-/* Is every filter there that decoding needs? Better asked now than when a run is half done. */
-static tk_status check_filters(const source *from, const char *path, hid_t properties, tk_error *error) {
-    const int count = H5Pget_nfilters(properties);
-    for (int i = 0; i < count; i++) {
-        unsigned flags, configuration;
-        size_t values = 0;
-        char name[64] = "";
-        const H5Z_filter_t filter =
-            H5Pget_filter2(properties, (unsigned)i, &flags, &values, NULL, sizeof name, name, &configuration);
-        name[sizeof name - 1] = '\0';
-        if (filter >= 0 && H5Zfilter_avail(filter) > 0) continue;
-        return tk_fail(error, TK_UNREADABLE,
-                       "%s:%s: needs HDF5 filter %d (%s), which is not installed (set HDF5_PLUGIN_PATH, or rewrite "
-                       "the file with h5repack -f GZIP=1)",
-                       from->file, path, filter, name[0] ? name : "without a name");
-    }
-    return TK_OK;
-}
-
 static tk_status read_storage(const source *from, const char *path, tk_image_info *info, tk_error *error) {
     const hid_t properties = H5Dget_create_plist(from->dataset);
     if (properties < 0) return tk_hdf5_fail(error, TK_UNREADABLE, from->file, path);
     read_chunk(from, info, properties);
-    const tk_status status = check_filters(from, path, properties, error);
+    const tk_status status = tk_hdf5_check_filters(from->file, path, properties, error);
     (void)H5Pclose(properties);
     return status;
 }
@@ -168,7 +140,7 @@ static void read_voxel_size(const source *from, tk_image_info *info) {
 }
 
 static tk_status open_source(source *from, const char *path, const char *axes, tk_image_info *info, tk_error *error) {
-    TK_TRY(open_file(from, error));
+    TK_TRY(tk_hdf5_open(from->file, &from->id, error));
     TK_TRY(open_dataset(from, path, error));
     const char *shown = path && *path ? path : "/";
     TK_TRY(read_type(from, shown, error));

@@ -1,6 +1,7 @@
-/* A multilayer perceptron with one hidden layer: softmax(W2 relu(W1 (x - mean) * scale + b1) + b2).
+/* A multilayer perceptron with one hidden layer: softmax(W2 relu(W1 ((x - mean) * scale) + b1) + b2).
  *
- * Sums run over the features, and over the hidden units, in their order, each product and each sum rounded to float32;
+ * Sums begin with the bias and run over the features, or over the hidden units, in their order, each product and each
+ * sum rounded to float32;
  * voxels lie in the lanes of vectors. So prediction gives the same bits for any threads, tiles and instruction set,
  * which a general matrix product does not promise. Training gives the same bits for any instruction set. */
 #ifndef TK_KERNELS_CLASSIFY_MLP_H
@@ -14,7 +15,8 @@
 
 enum { TK_MLP_HIDDEN_MOST = 1024 };
 
-/* A perceptron as files hold it. */
+/* A perceptron as files hold it. There are 1 … TK_CLASSIFIER_FEATURES_MOST features, 1 … TK_MLP_HIDDEN_MOST hidden
+ * units and 1 … TK_CLASSES_MOST classes. */
 typedef struct tk_mlp_data {
     int features, hidden, classes;
     float *mean, *scale; /* [features] */
@@ -42,7 +44,8 @@ size_t tk_mlp_bytes(const tk_mlp_data *data);
 double tk_mlp_cost(const tk_mlp *mlp);
 
 /* The probabilities of `count` voxels: value[f] and probability[c] are arrays of that many. A NULL probability[c] is
- * not wanted. No output overlaps an input. A voxel with a value that is not finite gets NaN. */
+ * not wanted. No output overlaps an input. A voxel with a value that is not finite gets NaN, and so does one with
+ * values so large that sums overflow. Takes no scratch. */
 void tk_mlp_predict(const tk_mlp *mlp, int64_t count, const float *const value[], float *const probability[],
                     const tk_work *work);
 
@@ -53,10 +56,15 @@ typedef struct tk_mlp_choice {
     uint64_t seed;
 } tk_mlp_choice;
 
-/* Trains one with cross entropy, each class weighing the same, by Adam (D. Kingma, J. Ba, ICLR 2015) with decoupled
- * weight decay, in batches of shuffled samples. loss, when not NULL, gets the last epoch's mean cross entropy. The
- * caller owns data. Errors: TK_INVALID for a choice out of range, no samples, or a value that is not finite;
- * TK_NO_MEMORY. */
+/* Trains one with cross entropy, each class that occurs weighing the same, by Adam (D. Kingma, J. Ba, ICLR 2015) with
+ * decoupled weight decay (I. Loshchilov, F. Hutter, ICLR 2019; biases do not decay), in batches of shuffled samples: a
+ * fiftieth of them, but 16 … 256. First weights are normal with a variance of 2 / inputs (K. He et al., ICCV 2015).
+ * mean and scale come from the samples; a feature that does not vary among them gets the scale 0, so it counts for
+ * nothing. Gives the same bits for any threads, too; more than 8 are of no use. Allocates 4 bytes for each value, 8 for
+ * each sample, and 88 for each weight. loss, when not NULL, gets the last epoch's mean cross entropy, so weighed, in
+ * nats. The caller owns data, which is empty after an error. Errors: TK_INVALID for a choice out of range, no samples,
+ * a label or number out of range, or a value that is not finite; TK_UNSOLVABLE when the weights grow beyond all bounds
+ * (a smaller rate helps); TK_NO_MEMORY. */
 tk_status tk_mlp_train(const tk_samples *samples, const tk_mlp_choice *choice, int threads, tk_mlp_data *data,
                        double *loss);
 

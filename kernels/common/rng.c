@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "kernels/common/elementary.h"
+
 enum { PHILOX_ROUNDS = 10, POISSON_TABLE = 10 };
 
 /* From here on the logarithms in PTRS and BTRS cancel too many digits, and the skewness, 1 / sqrt(mean), is below 4e-5.
@@ -44,30 +46,6 @@ double tk_rng_uniform(tk_rng *rng) {
     return ((double)(high << 26 | low) + 0.5) * 0x1p-52; /* 52 bits and a half: exact in a double */
 }
 
-/* ln 2 in two parts; the first has zeros at its end, so that its product with an exponent is exact. */
-static const double LN2_HIGH = 0x1.62e42fefa3800p-1, LN2_LOW = 0x1.ef35793c76730p-45;
-
-/* Natural logarithm of a positive normal number: x = 2^e m with m about 1, and ln m = 2 artanh((m - 1) / (m + 1)) by
- * its series, whose argument stays below 0.172. */
-static double log_ieee(double x) {
-    int e = 0;
-    double m = frexp(x, &e); /* exact */
-    if (m < 0.70710678118654752) m *= 2, e--;
-    const double s = (m - 1) / (m + 1), z = s * s;
-    double sum = 0;
-    for (int k = 23; k >= 3; k -= 2) sum = (sum + 1.0 / k) * z;
-    return e * LN2_HIGH + (e * LN2_LOW + (2 * s * sum + 2 * s));
-}
-
-/* Exponential of -700 <= x <= 0 : x = n ln 2 + r, and the Taylor series of e^r, |r| <= 0.347. */
-static double exp_ieee(double x) {
-    const double n = rint(x / 0.69314718055994531);
-    const double r = (x - n * LN2_HIGH) - n * LN2_LOW;
-    double sum = 1;
-    for (int k = 15; k >= 1; k--) sum = 1 + sum * r / k;
-    return ldexp(sum, (int)n); /* exact */
-}
-
 /* ln(k!) : a table below 10, then Stirling's series for ln Gamma(k + 1), whose error is below 1e-15 there. */
 static double log_factorial(double k) {
     static const double table[POISSON_TABLE] = {0,
@@ -83,7 +61,7 @@ static double log_factorial(double k) {
     if (k < POISSON_TABLE) return table[(int)k];
     const double x = k + 1, z = 1 / (x * x);
     const double series = (1.0 / 12 - z * (1.0 / 360 - z * (1.0 / 1260 - z * (1.0 / 1680 - z / 1188)))) / x;
-    return (x - 0.5) * log_ieee(x) - x + 0.91893853320467274 + series;
+    return (x - 0.5) * tk_log_ieee(x) - x + 0.91893853320467274 + series;
 }
 
 static double polynomial(const double c[8], double x) {
@@ -132,7 +110,7 @@ static double normal_quantile(double p) {
         const double r = 0.180625 - q * q;
         return q * polynomial(a, r) / polynomial(b, r);
     }
-    const double r = sqrt(-log_ieee(q < 0 ? p : 1 - p));
+    const double r = sqrt(-tk_log_ieee(q < 0 ? p : 1 - p));
     const double tail =
         r <= 5 ? polynomial(c, r - 1.6) / polynomial(d, r - 1.6) : polynomial(e, r - 5) / polynomial(f, r - 5);
     return q < 0 ? -tail : tail;
@@ -140,11 +118,11 @@ static double normal_quantile(double p) {
 
 double tk_rng_normal(tk_rng *rng) { return normal_quantile(tk_rng_uniform(rng)); }
 
-double tk_rng_exponential(tk_rng *rng) { return -log_ieee(tk_rng_uniform(rng)); }
+double tk_rng_exponential(tk_rng *rng) { return -tk_log_ieee(tk_rng_uniform(rng)); }
 
 static int64_t poisson_by_inversion(tk_rng *rng, double mean) {
     const double u = tk_rng_uniform(rng);
-    double term = exp_ieee(-mean), sum = term;
+    double term = tk_exp_ieee(-mean), sum = term;
     int64_t k = 0;
     while (u > sum && term > 0x1p-1000) { /* the sum may stay below a u next to 1 */
         k++;
@@ -156,14 +134,14 @@ static int64_t poisson_by_inversion(tk_rng *rng, double mean) {
 
 /* Names as in Hörmann's algorithm PTRS. */
 static int64_t poisson_by_rejection(tk_rng *rng, double mean) {
-    const double log_mean = log_ieee(mean), b = 0.931 + 2.53 * sqrt(mean), a = -0.059 + 0.02483 * b;
+    const double log_mean = tk_log_ieee(mean), b = 0.931 + 2.53 * sqrt(mean), a = -0.059 + 0.02483 * b;
     const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4), v_r = 0.9277 - 3.6224 / (b - 2);
     for (;;) {
         const double u = tk_rng_uniform(rng) - 0.5, v = tk_rng_uniform(rng), us = 0.5 - fabs(u);
         const double k = floor((2 * a / us + b) * u + mean + 0.43);
         if (us >= 0.07 && v <= v_r) return (int64_t)k;
         if (k < 0 || (us < 0.013 && v > us)) continue;
-        const double log_accept = log_ieee(v * inverse_alpha / (a / (us * us) + b));
+        const double log_accept = tk_log_ieee(v * inverse_alpha / (a / (us * us) + b));
         if (log_accept <= k * log_mean - mean - log_factorial(k)) return (int64_t)k;
     }
 }
@@ -178,7 +156,7 @@ int64_t tk_rng_poisson(tk_rng *rng, double mean) {
 
 static int64_t binomial_by_inversion(tk_rng *rng, double n, double p) {
     const double u = tk_rng_uniform(rng), odds = p / (1 - p);
-    double term = exp_ieee(n * log_ieee(1 - p)), sum = term, k = 0;
+    double term = tk_exp_ieee(n * tk_log_ieee(1 - p)), sum = term, k = 0;
     while (u > sum && k < n) {
         k++;
         term *= odds * (n - k + 1) / k;
@@ -191,13 +169,13 @@ static int64_t binomial_by_inversion(tk_rng *rng, double n, double p) {
 static int64_t binomial_by_rejection(tk_rng *rng, double n, double p) {
     const double spq = sqrt(n * p * (1 - p)), b = 1.15 + 2.53 * spq, a = -0.0873 + 0.0248 * b + 0.01 * p;
     const double c = n * p + 0.5, v_r = 0.92 - 4.2 / b, alpha = (2.83 + 5.1 / b) * spq;
-    const double lpq = log_ieee(p / (1 - p)), m = floor((n + 1) * p), h = log_factorial(m) + log_factorial(n - m);
+    const double lpq = tk_log_ieee(p / (1 - p)), m = floor((n + 1) * p), h = log_factorial(m) + log_factorial(n - m);
     for (;;) {
         const double u = tk_rng_uniform(rng) - 0.5, v = tk_rng_uniform(rng), us = 0.5 - fabs(u);
         const double k = floor((2 * a / us + b) * u + c);
         if (us >= 0.07 && v <= v_r) return (int64_t)k;
         if (k < 0 || k > n) continue;
-        const double log_accept = log_ieee(v * alpha / (a / (us * us) + b));
+        const double log_accept = tk_log_ieee(v * alpha / (a / (us * us) + b));
         if (log_accept <= h - log_factorial(k) - log_factorial(n - k) + (k - m) * lpq) return (int64_t)k;
     }
 }
