@@ -149,10 +149,38 @@ static bool is_model(const tk_arrays *arrays) {
     return said && said->type == TK_ARRAY_TEXT && said->count == 1 && !strcmp(said->texts[0], format);
 }
 
+/* An ilastik project as a model, which takes over what the project owns. */
+static tk_status read_project(const char *file, tk_model *model, tk_error *error) {
+    tk_ilastik project;
+    TK_TRY(tk_ilastik_read(file, &project, error));
+    if (project.channels > 1) {
+        tk_ilastik_free(&project);
+        return tk_fail(error, TK_UNREADABLE,
+                       "%s: was trained on images of several channels, but one is worked on; train it on one", file);
+    }
+    *model = (tk_model){.kind = TK_MODEL_FOREST,
+                        .columns = project.forest.features,
+                        .classes = project.forest.classes,
+                        .column = project.column,
+                        .class_name = project.name,
+                        .forest = project.forest};
+    project.forest = (tk_forest_data){0};
+    project.column = NULL;
+    project.name = NULL;
+    tk_ilastik_free(&project);
+    return TK_OK;
+}
+
+/* "project.ilp" */
+static bool is_project(const char *file) {
+    const size_t length = strlen(file);
+    return length > 4 && !strcmp(file + length - 4, ".ilp");
+}
+
 tk_status tk_model_load(const char *file, tk_model *model, tk_error *error) {
     tk_arrays arrays;
     *model = (tk_model){0};
-    if (tk_ilastik_is_project(file)) return tk_ilastik_load(file, model, error);
+    if (is_project(file)) return read_project(file, model, error);
     TK_TRY(tk_arrays_load(file, NULL, most_bytes, &arrays, error));
     tk_status status = is_model(&arrays)
                            ? read_model(&arrays, model, error)
