@@ -9,6 +9,7 @@ build="gcc libc6-dev cmake ninja-build pkg-config git ca-certificates
   libjansson-dev libyaml-dev libdeflate-dev"
 tests="clang clang-format clang-tidy libomp-14-dev libclang-rt-14-dev libcmocka-dev libmpich-dev mpich
   python3 python3-h5py python3-numpy python3-scipy python3-skimage python3-tifffile python3-jsonschema python3-yaml
+  python3-vigra
   munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins slurm-wlm-jwt-plugin slurmrestd environment-modules lua5.1"
 
 case "${1:-}" in
