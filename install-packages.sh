@@ -8,7 +8,8 @@ build="gcc libc6-dev cmake ninja-build pkg-config git ca-certificates
   openmpi-bin libopenmpi-dev libhdf5-dev libfftw3-dev libtiff-dev libxml2-dev libssl-dev libpng-dev zlib1g-dev
   libjansson-dev libyaml-dev libdeflate-dev"
 tests="clang clang-format clang-tidy libomp-14-dev libclang-rt-14-dev libcmocka-dev libmpich-dev mpich
-  python3 python3-h5py python3-numpy python3-scipy python3-skimage python3-sklearn python3-tifffile python3-jsonschema python3-yaml
+  python3 python3-h5py python3-numpy python3-scipy python3-skimage python3-sklearn python3-tifffile python3-vigra
+  python3-jsonschema python3-yaml
   munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins slurm-wlm-jwt-plugin slurmrestd environment-modules lua5.1"
 
 case "${1:-}" in

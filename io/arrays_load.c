@@ -51,16 +51,18 @@ static tk_status cannot_read(const loader *load) {
 
 static void describe_type(hid_t type, tk_array *array) {
     const size_t size = H5Tget_size(type);
+    /* HDF5 knows numbers of 3 bytes; here they are the work of damage, which HDF5 itself would not survive. */
+    const bool is_power = size == 1 || size == 2 || size == 4 || size == 8;
     array->type = TK_ARRAY_OTHER;
     switch (H5Tget_class(type)) {
     case H5T_INTEGER:
     case H5T_ENUM: /* how h5py stores truth values */
-        if (size < 1 || size > 8) return;
+        if (!is_power) return;
         array->type = TK_ARRAY_INT;
         array->stored = size < 4 || (size == 4 && H5Tget_sign(type) == H5T_SGN_2) ? TK_I32 : TK_I64;
         return;
     case H5T_FLOAT:
-        if (size < 2 || size > 8) return;
+        if (!is_power || size == 1) return;
         array->type = TK_ARRAY_REAL;
         array->stored = size <= 4 ? TK_F32 : TK_F64;
         return;
@@ -101,14 +103,20 @@ static bool describe(const source *from, tk_array *array) {
     return true;
 }
 
+/* May chunks be smaller in the file than in memory? */
+static bool is_compressed(hid_t dataset) {
+    const hid_t properties = H5Dget_create_plist(dataset);
+    if (properties < 0) return false;
+    const bool compressed = H5Pget_layout(properties) == H5D_CHUNKED && H5Pget_nfilters(properties) > 0;
+    (void)H5Pclose(properties);
+    return compressed;
+}
+
 /* Can the file hold so many bytes of elements for this array? */
 static bool is_stored(const loader *load, const source *from, int64_t claimed) {
     if (from->attribute) return (hsize_t)claimed <= H5Aget_storage_size(from->id);
-    const hid_t properties = H5Dget_create_plist(from->id);
-    const int filters = properties < 0 ? 0 : H5Pget_nfilters(properties);
-    if (properties >= 0) (void)H5Pclose(properties);
     const hsize_t says = H5Dget_storage_size(from->id), stored = says < load->file_size ? says : load->file_size;
-    return (hsize_t)claimed <= stored * (filters > 0 ? SMALLEST_PART : 1);
+    return (hsize_t)claimed <= stored * (is_compressed(from->id) ? SMALLEST_PART : 1);
 }
 
 static tk_status check_claims(const loader *load, const source *from, const tk_array *array) {
