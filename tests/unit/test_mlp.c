@@ -432,25 +432,36 @@ static bool same_data(const tk_mlp_data *a, const tk_mlp_data *b) {
            !memcmp(a->weight2, b->weight2, c * h * one) && !memcmp(a->bias2, b->bias2, c * one);
 }
 
+/* Of different sizes and layers, the last so large that a batch is worth several threads. */
 static void threads_do_not_change_what_is_learned(void **state) {
     (void)state;
-    tk_mlp_choice choice = {.hidden = 13, .epochs = 2, .rate = 1e-3, .decay = 1e-4, .seed = 1};
-    static const int64_t counts[4] = {1, 17, 4001, 13000};
+    tk_mlp_choice choice = {.epochs = 1, .rate = 1e-3, .decay = 1e-4, .seed = 1};
+    static const int64_t counts[4] = {1, 17, 4001, 12900};
     for (int i = 0; i < 4; i++) {
-        school s = xor_school(counts[i]);
+        school s = make_school(counts[i], i == 3 ? 20 : 3, 2);
         double loss = 0, other_loss = 0;
+        for (int64_t k = 0; k < counts[i]; k++) s.label[k] = s.value[k] > 0;
+        choice.hidden = i == 3 ? TK_MLP_HIDDEN_MOST : 13;
         tk_mlp_data d = must_train(&s, &choice, 1, &loss);
-        for (int threads = 1; threads <= 5; threads++) {
+        for (int threads = 2; threads <= 5; threads += 3) {
             tk_mlp_data other = must_train(&s, &choice, threads, &other_loss);
             assert_true(same_data(&d, &other) && loss == other_loss);
             tk_mlp_data_free(&other);
         }
-        choice.seed = 2;
-        tk_mlp_data other = must_train(&s, &choice, 1, NULL);
-        assert_false(same_data(&d, &other));
-        choice.seed = 1;
-        tk_mlp_data_free(&other), tk_mlp_data_free(&d), free_school(&s);
+        tk_mlp_data_free(&d), free_school(&s);
     }
+}
+
+static void another_seed_learns_otherwise(void **state) {
+    (void)state;
+    tk_mlp_choice choice = {.hidden = 8, .epochs = 2, .rate = 1e-3, .decay = 1e-4, .seed = 1};
+    school s = xor_school(500);
+    tk_mlp_data first = must_train(&s, &choice, 1, NULL), again = must_train(&s, &choice, 1, NULL);
+    choice.seed = 2;
+    tk_mlp_data other = must_train(&s, &choice, 1, NULL);
+    assert_true(same_data(&first, &again));
+    assert_false(same_data(&first, &other));
+    tk_mlp_data_free(&first), tk_mlp_data_free(&again), tk_mlp_data_free(&other), free_school(&s);
 }
 
 /* A class of 2 % that overlaps the other is told right as often, and classes that do not occur have no say. */
@@ -551,6 +562,7 @@ int main(void) {
         cmocka_unit_test(crosses_and_rings_are_learned),
         cmocka_unit_test(loss_falls),
         cmocka_unit_test(threads_do_not_change_what_is_learned),
+        cmocka_unit_test(another_seed_learns_otherwise),
         cmocka_unit_test(rare_classes_weigh_as_much),
         cmocka_unit_test(features_are_standardised),
         cmocka_unit_test(bad_choices_are_refused),
