@@ -51,19 +51,15 @@ static bool samples_valid(const tk_samples *s) {
 
 /* ---- what is learned from ---- */
 
-/* Mean and 1 / standard deviation of a feature. One that does not vary counts for nothing: its scale is 0. */
+/* Mean and 1 / standard deviation of a feature; the scale is 0 where that is no number of float. */
 static void standardise(const float *value, int64_t count, float *mean, float *scale) {
     double sum = 0, square = 0;
-    bool varies = false;
-    for (int64_t i = 0; i < count; i++) {
-        sum += (double)value[i];
-        varies |= value[i] < value[0] || value[i] > value[0];
-    }
+    for (int64_t i = 0; i < count; i++) sum += (double)value[i];
     const double middle = sum / (double)count;
     for (int64_t i = 0; i < count; i++) square += ((double)value[i] - middle) * ((double)value[i] - middle);
     const float by = (float)(1 / sqrt(square / (double)count));
     *mean = (float)middle;
-    *scale = varies && isfinite(by) ? by : 0;
+    *scale = isfinite(by) ? by : 0;
 }
 
 static void prepare_lessons(training *t, const tk_samples *samples, tk_mlp_data *data) {
