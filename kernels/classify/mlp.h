@@ -60,7 +60,8 @@ typedef struct tk_mlp_choice {
  * decoupled weight decay (I. Loshchilov, F. Hutter, ICLR 2019; biases do not decay), in batches of shuffled samples: a
  * fiftieth of them, but 16 … 256. First weights are normal with a variance of 2 / inputs (K. He et al., ICCV 2015).
  * mean and scale come from the samples; a feature that does not vary among them gets the scale 0, so it counts for
- * nothing. Gives the same bits for any threads, too; more than 8 are of no use. Allocates 4 bytes for each value, 8 for
+ * nothing. Gives the same bits for any threads, too; it uses more than one
+ * on large layers alone, and 8 at most. Allocates 4 bytes for each value, 8 for
  * each sample, and 88 for each weight. loss, when not NULL, gets the last epoch's mean cross entropy, so weighed, in
  * nats. The caller owns data, which is empty after an error. Errors: TK_INVALID for a choice out of range, no samples,
  * a label or number out of range, or a value that is not finite; TK_UNSOLVABLE when the weights grow beyond all bounds

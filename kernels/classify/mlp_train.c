@@ -13,6 +13,9 @@
 
 enum { PART = 32, PARTS_MOST = 8, BATCH_LEAST = 16, BATCH_MOST = PART * PARTS_MOST, BATCHES = 50 };
 enum { EPOCHS_MOST = 10000 };
+/* Samples times numbers that a thread must have in a batch, some 0.4 ms: with less, waiting for each other costs more
+ * than it saves, most of all where others use the processors, too. */
+enum { THREAD_WORK = 1000000 };
 enum { DRAW_WEIGHT1, DRAW_WEIGHT2, DRAW_ORDER }; /* purposes of random streams */
 
 typedef struct training {
@@ -20,7 +23,7 @@ typedef struct training {
     const tk_mlp_choice *choice;
     tk_mlp_shape shape;
     tk_mlp_lessons lessons;
-    int threads;
+    int threads, workers; /* in all; on a batch */
     int64_t count;
     int64_t *order;                  /* [count]: the samples, shuffled */
     float *z;                        /* [count][features] */
@@ -48,19 +51,15 @@ static bool samples_valid(const tk_samples *s) {
 
 /* ---- what is learned from ---- */
 
-/* Mean and 1 / standard deviation of a feature. One that does not vary counts for nothing: its scale is 0. */
+/* Mean and 1 / standard deviation of a feature; the scale is 0 where that is no number of float. */
 static void standardise(const float *value, int64_t count, float *mean, float *scale) {
     double sum = 0, square = 0;
-    bool varies = false;
-    for (int64_t i = 0; i < count; i++) {
-        sum += (double)value[i];
-        varies |= value[i] < value[0] || value[i] > value[0];
-    }
+    for (int64_t i = 0; i < count; i++) sum += (double)value[i];
     const double middle = sum / (double)count;
     for (int64_t i = 0; i < count; i++) square += ((double)value[i] - middle) * ((double)value[i] - middle);
     const float by = (float)(1 / sqrt(square / (double)count));
     *mean = (float)middle;
-    *scale = varies && isfinite(by) ? by : 0;
+    *scale = isfinite(by) ? by : 0;
 }
 
 static void prepare_lessons(training *t, const tk_samples *samples, tk_mlp_data *data) {
@@ -115,7 +114,7 @@ static void shuffle(training *t, int epoch) {
 static double descend(training *t, const int64_t *index, int64_t count) {
     const int64_t parts = (count + PART - 1) / PART, numbers = tk_mlp_numbers(&t->shape);
     double part_loss[PARTS_MOST], loss = 0;
-#pragma omp parallel for num_threads(t->threads) schedule(static)
+#pragma omp parallel for num_threads(t->workers) schedule(static)
     for (int64_t p = 0; p < parts; p++) {
         double *gradient = t->gradient + p * numbers;
         const int64_t from = p * PART, here = count - from < PART ? count - from : PART;
@@ -148,18 +147,25 @@ static void step(training *t, int64_t batch) {
     adam_on(t, 1, bias2, tk_mlp_numbers(s));
 }
 
-/* How many batches an epoch has: BATCHES, but within the sizes that a batch may have. Their sizes differ by one at
- * most.
- */
-static int64_t batches_of(int64_t count) {
-    int64_t size = count / BATCHES;
-    size = size < BATCH_LEAST ? BATCH_LEAST : size > BATCH_MOST ? BATCH_MOST : size;
-    return (count + size - 1) / size;
+/* The most samples of a batch: batches of an epoch differ by one at most. */
+static int64_t batch_most(int64_t count) {
+    const int64_t size = count / BATCHES;
+    return size < BATCH_LEAST ? BATCH_LEAST : size > BATCH_MOST ? BATCH_MOST : size;
+}
+
+/* How many threads are of use on a batch, at most as many as it has parts. */
+static int workers_of(const training *t) {
+    const int64_t most = batch_most(t->count), parts = (most + PART - 1) / PART;
+    int64_t workers = most * tk_mlp_numbers(&t->shape) / THREAD_WORK;
+    if (workers > parts) workers = parts;
+    if (workers > t->threads) workers = t->threads;
+    return workers < 1 ? 1 : (int)workers;
 }
 
 /* The mean loss of an epoch, or a number that is not finite when training has diverged. */
 static double run_epoch(training *t, int epoch) {
-    const int64_t batches = batches_of(t->count), size = t->count / batches, larger = t->count % batches;
+    const int64_t most = batch_most(t->count), batches = (t->count + most - 1) / most;
+    const int64_t size = t->count / batches, larger = t->count % batches;
     const int64_t *index = t->order;
     double loss = 0;
     shuffle(t, epoch);
@@ -191,6 +197,7 @@ static bool hand_over(const training *t, tk_mlp_data *data) {
 
 static tk_status run(training *t, const tk_samples *samples, tk_mlp_data *data, double *loss) {
     double last = 0;
+    t->workers = workers_of(t);
     prepare_lessons(t, samples, data);
     weigh_classes(t, samples);
     draw_numbers(t);
