@@ -77,8 +77,8 @@ SETS = {"bbbc039": (bbbc039, "nuclei-2d", ["local_threshold.floor=120 %"], {"AP5
         "plantseg": (plantseg, "nuclei-3d", ["smoothing=3 px", "threshold.method=otsu", "clean_mask.min_size=500", "watershed.h=0.5"], {})}
 
 
-# Of fib25: by which method, and how deep basins are.
-MEMBRANES = {"forest": ["depth=0.1", "smoothing=1.5 px"], "mlp": ["depth=0.1", "smoothing=1.5 px"]}
+# Of fib25: methods, and the settings of each.
+MEMBRANES = {"forest": [], "mlp": []}
 CORNER, LABELLED = 125, 0.05
 
 
