@@ -96,8 +96,9 @@ tk_status tk_arrays_add(tk_arrays *arrays, const char *name, tk_dtype stored, in
 tk_status tk_arrays_add_texts(tk_arrays *arrays, const char *name, int64_t count, const char *const *texts,
                               tk_error *error);
 
-/* Writes them to a file, which appears whole or not at all; the same arrays give the same bytes. Arrays whose name has
- * an '@' become attributes of groups (at most 64 KiB). Those of type TK_ARRAY_OTHER are left out.
+/* Writes them to a file, which appears whole or not at all; the same arrays give the same bytes. It has checksums, so
+ * that damage shows when it is read, and is for HDF5 1.10 or later. Arrays whose name has an '@' become attributes of
+ * groups (at most 64 KiB). Those of type TK_ARRAY_OTHER are left out.
  * Errors: TK_UNWRITABLE, also when the file exists and `overwrite` does not say that it may be replaced;
  * TK_NO_MEMORY. */
 tk_status tk_arrays_save(const char *file, const tk_arrays *arrays, bool overwrite, tk_error *error);
