@@ -53,7 +53,9 @@ typedef struct tk_arrays {
  * the last part of it; no array when there is neither. Links by name and to other files are not followed, nor data that
  * lie in other files. Nothing is left to free after an error. Errors: TK_UNREADABLE for a file that is damaged or lies
  * about sizes, groups that contain each other, integers above INT64_MAX, texts that are not UTF-8, a filter that is not
- * there, or more than `most_bytes` in memory; TK_NO_MEMORY. */
+ * there, or more than `most_bytes` in memory; TK_NO_MEMORY.
+ * HDF5 1.10 itself crashes over some files of others in which a compressed chunk or a text of variable length is
+ * damaged; those that tk_arrays_save writes have checksums against that. */
 tk_status tk_arrays_load(const char *file, const char *where, int64_t most_bytes, tk_arrays *arrays, tk_error *error);
 
 /* Frees everything; the list is empty and may be used again. */

@@ -2,7 +2,7 @@
  *
  * HDF5 itself does not survive all that can happen to a file, so damage must show before it is acted upon: this is
  * HDF5 1.10's format, which has checksums over all that describes data; small arrays lie within that, and large ones
- * are one chunk with a checksum of its own. */
+ * are one chunk, whose compression has a checksum. */
 #include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +45,7 @@ static bool compress(const tk_array *array, hid_t properties) {
     hsize_t chunk[TK_ARRAY_AXES_MOST];
     for (int axis = 0; axis < array->rank; axis++) chunk[axis] = (hsize_t)array->size[axis];
     return H5Pset_chunk(properties, array->rank, chunk) >= 0 && H5Pset_shuffle(properties) >= 0 &&
-           H5Pset_deflate(properties, 1) >= 0 && H5Pset_fletcher32(properties) >= 0;
+           H5Pset_deflate(properties, 1) >= 0;
 }
 
 static hid_t properties_of(const tk_array *array, hid_t type) {
