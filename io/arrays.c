@@ -7,10 +7,16 @@
 
 #include "io/arrays_list.h"
 
+static void free_texts(char **texts, int64_t count) {
+    for (int64_t i = 0; texts && i < count; i++) free(texts[i]);
+    free(texts);
+}
+
 void tk_array_free(tk_array *array) {
-    if (array->type == TK_ARRAY_TEXT && array->texts)
-        for (int64_t i = 0; i < array->count; i++) free(array->texts[i]);
-    free(array->data);
+    if (array->type == TK_ARRAY_TEXT)
+        free_texts(array->texts, array->count);
+    else
+        free(array->data);
     free(array->name);
     *array = (tk_array){0};
 }
@@ -224,15 +230,25 @@ tk_status tk_arrays_add(tk_arrays *arrays, const char *name, tk_dtype stored, in
     return tk_arrays_insert(arrays, &array, error);
 }
 
+/* Copies of all of them; NULL: no memory. */
+static char **copy_texts(int64_t count, const char *const *texts) {
+    char **copies = room_for(count, sizeof *copies);
+    for (int64_t i = 0; copies && i < count; i++) {
+        copies[i] = strdup(texts[i]);
+        if (copies[i]) continue;
+        free_texts(copies, i);
+        return NULL;
+    }
+    return copies;
+}
+
 tk_status tk_arrays_add_texts(tk_arrays *arrays, const char *name, int64_t count, const char *const *texts,
                               tk_error *error) {
     tk_array array = {.type = TK_ARRAY_TEXT, .rank = count < 0 ? 0 : 1, .count = count < 0 ? 1 : count};
     if (array.rank == 1) array.size[0] = array.count;
+    array.texts = copy_texts(array.count, texts);
     array.name = strdup(name);
-    array.texts = room_for(array.count, sizeof *array.texts);
-    bool made = array.name && array.texts;
-    for (int64_t i = 0; made && i < array.count; i++) made = (array.texts[i] = strdup(texts[i])) != NULL;
-    if (made) return tk_arrays_insert(arrays, &array, error);
+    if (array.name && array.texts) return tk_arrays_insert(arrays, &array, error);
     tk_array_free(&array);
     return tk_fail_memory(error, "arrays");
 }

@@ -53,7 +53,9 @@ typedef struct tk_arrays {
  * the last part of it; no array when there is neither. Links by name and to other files are not followed, nor data that
  * lie in other files. Nothing is left to free after an error. Errors: TK_UNREADABLE for a file that is damaged or lies
  * about sizes, groups that contain each other, integers above INT64_MAX, texts that are not UTF-8, a filter that is not
- * there, or more than `most_bytes` in memory; TK_NO_MEMORY. */
+ * there, or more than `most_bytes` in memory; TK_NO_MEMORY.
+ * HDF5 1.10 itself crashes over some files of others in which a compressed chunk or a text of variable length is
+ * damaged; those that tk_arrays_save writes have checksums against that. */
 tk_status tk_arrays_load(const char *file, const char *where, int64_t most_bytes, tk_arrays *arrays, tk_error *error);
 
 /* Frees everything; the list is empty and may be used again. */
@@ -96,8 +98,9 @@ tk_status tk_arrays_add(tk_arrays *arrays, const char *name, tk_dtype stored, in
 tk_status tk_arrays_add_texts(tk_arrays *arrays, const char *name, int64_t count, const char *const *texts,
                               tk_error *error);
 
-/* Writes them to a file, which appears whole or not at all; the same arrays give the same bytes. Arrays whose name has
- * an '@' become attributes of groups (at most 64 KiB). Those of type TK_ARRAY_OTHER are left out.
+/* Writes them to a file, which appears whole or not at all; the same arrays give the same bytes. It has checksums, so
+ * that damage shows when it is read, and is for HDF5 1.10 or later. Arrays whose name has an '@' become attributes of
+ * groups (at most 64 KiB). Those of type TK_ARRAY_OTHER are left out.
  * Errors: TK_UNWRITABLE, also when the file exists and `overwrite` does not say that it may be replaced;
  * TK_NO_MEMORY. */
 tk_status tk_arrays_save(const char *file, const tk_arrays *arrays, bool overwrite, tk_error *error);

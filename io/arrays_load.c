@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "io/arrays_list.h"
+#include "io/hdf5_file.h"
 #include "io/hdf5_lock.h"
-#include "io/hdf5_open.h"
 
 /* More than any file of ours has; and deflate makes nothing smaller than this part. */
 enum { DEPTH_MOST = 32, NAME_MOST = 1024, ARRAYS_MOST = 1 << 18, GROUPS_MOST = 1 << 16, SMALLEST_PART = 1200 };
@@ -343,19 +343,27 @@ static herr_t visit_link(hid_t group, const char *name, const H5L_info_t *about,
     return load->status == TK_OK ? 0 : -1;
 }
 
-/* Opens what lies at a path, by hard links alone; −1: there is no such thing. */
-static hid_t open_place(hid_t file, const char *where) {
-    hid_t at = H5Oopen(file, "/", H5P_DEFAULT);
+/* Goes from a group, which is closed, to what is linked in it by this name; −1: nothing that can be entered. */
+static hid_t descend(loader *load, hid_t group, const char *name) {
+    H5L_info_t about = {.type = H5L_TYPE_ERROR};
+    hid_t next = -1;
+    const htri_t there = H5Iget_type(group) == H5I_GROUP ? H5Lexists(group, name, H5P_DEFAULT) : 0;
+    if (there < 0 || (there > 0 && H5Lget_info(group, name, &about, H5P_DEFAULT) < 0)) load->status = cannot_read(load);
+    if (about.type == H5L_TYPE_HARD && (next = H5Oopen(group, name, H5P_DEFAULT)) < 0) load->status = cannot_read(load);
+    (void)H5Oclose(group);
+    return next;
+}
+
+/* Opens what lies at a path, by hard links alone; −1: there is no such thing, or an error. */
+static hid_t open_place(loader *load, hid_t file, const char *where) {
     char *path = strdup(where ? where : ""), *rest = path, *name;
-    while (at >= 0 && path && (name = strsep(&rest, "/"))) {
-        H5L_info_t about;
-        if (!*name) continue;
-        const bool hard = H5Iget_type(at) == H5I_GROUP && H5Lexists(at, name, H5P_DEFAULT) > 0 &&
-                          H5Lget_info(at, name, &about, H5P_DEFAULT) >= 0 && about.type == H5L_TYPE_HARD;
-        const hid_t next = hard ? H5Oopen(at, name, H5P_DEFAULT) : -1;
-        (void)H5Oclose(at);
-        at = next;
-    }
+    hid_t at = path ? H5Oopen(file, "/", H5P_DEFAULT) : -1;
+    if (!path)
+        load->status = tk_fail_memory(load->error, load->file);
+    else if (at < 0)
+        load->status = cannot_read(load);
+    while (at >= 0 && (name = strsep(&rest, "/")))
+        if (*name) at = descend(load, at, name);
     free(path);
     return at;
 }
@@ -364,7 +372,7 @@ static tk_status read_place(loader *load, const char *where) {
     hid_t file;
     TK_TRY(tk_hdf5_open(load->file, &file, load->error));
     if (H5Fget_filesize(file, &load->file_size) < 0) load->status = cannot_read(load);
-    const hid_t id = load->status == TK_OK ? open_place(file, where) : -1;
+    const hid_t id = load->status == TK_OK ? open_place(load, file, where) : -1;
     if (id >= 0 && H5Iget_type(id) == H5I_DATASET) {
         const char *last = strrchr(where, '/');
         (void)extend(load, "", last ? last + 1 : where);

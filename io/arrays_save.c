@@ -1,18 +1,21 @@
-/* Named arrays written as HDF5. The file is made in memory, where HDF5 cannot fail half-way, and then published whole.
- * Times are not tracked and names are sorted, so the same arrays give the same bytes. */
-#include <errno.h>
+/* Named arrays written as HDF5. Times are not tracked and names are sorted, so the same arrays give the same bytes.
+ *
+ * HDF5 itself does not survive all that can happen to a file, so damage must show before it is acted upon: this is
+ * HDF5 1.10's format, which has checksums over all that describes data; small arrays lie within that, and large ones
+ * are one chunk, whose compression has a checksum. */
 #include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "io/arrays.h"
+#include "io/hdf5_file.h"
 #include "io/hdf5_lock.h"
 #include "io/publish.h"
 #include "io/result_file.h"
 
-/* Arrays from this many elements on are chunked and compressed. */
-enum { COUNT_TO_COMPRESS = 4096, COUNT_A_CHUNK = 65536, IMAGE_GROWS = 1 << 16 };
+/* Arrays of up to so many bytes lie within their description, which has room for 64 KiB. */
+enum { COMPACT_MOST = 32 << 10 };
 
 typedef struct writer {
     const char *file;
@@ -37,25 +40,21 @@ static hid_t space_of(const tk_array *array) {
     return array->rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(array->rank, size, NULL);
 }
 
-/* Chunks are whole along all axes but the first. */
+/* One chunk for all: HDF5 notes where it is in the array's description. */
 static bool compress(const tk_array *array, hid_t properties) {
     hsize_t chunk[TK_ARRAY_AXES_MOST];
-    int64_t row = 1;
-    for (int axis = 1; axis < array->rank; axis++) {
-        chunk[axis] = (hsize_t)array->size[axis];
-        row *= array->size[axis];
-    }
-    const int64_t rows = row < COUNT_A_CHUNK ? COUNT_A_CHUNK / row : 1;
-    chunk[0] = (hsize_t)(rows < array->size[0] ? rows : array->size[0]);
+    for (int axis = 0; axis < array->rank; axis++) chunk[axis] = (hsize_t)array->size[axis];
     return H5Pset_chunk(properties, array->rank, chunk) >= 0 && H5Pset_shuffle(properties) >= 0 &&
            H5Pset_deflate(properties, 1) >= 0;
 }
 
-static hid_t properties_of(const tk_array *array) {
+static hid_t properties_of(const tk_array *array, hid_t type) {
     const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
     if (properties < 0) return properties;
-    const bool plain = array->type == TK_ARRAY_TEXT || array->rank == 0 || array->count < COUNT_TO_COMPRESS;
-    if (H5Pset_obj_track_times(properties, 0) >= 0 && (plain || compress(array, properties))) return properties;
+    const bool compact = (size_t)array->count <= COMPACT_MOST / H5Tget_size(type);
+    if (H5Pset_obj_track_times(properties, 0) >= 0 &&
+        (compact ? H5Pset_layout(properties, H5D_COMPACT) >= 0 : array->rank == 0 || compress(array, properties)))
+        return properties;
     (void)H5Pclose(properties);
     return -1;
 }
@@ -70,8 +69,8 @@ static size_t longest_text(const tk_array *array) {
     return longest;
 }
 
-/* The type in the file; the caller closes it. Texts are as wide as the longest of them, padded with zeros: damage to
- * such a file cannot lead HDF5 astray when it reads them, as it can with texts of variable length. */
+/* The type in the file; the caller closes it. Texts are as wide as the longest of them, padded with zeros: those of
+ * variable length lie elsewhere, where nothing has a checksum. */
 static hid_t file_type_of(const tk_array *array) {
     if (array->type != TK_ARRAY_TEXT) return H5Tcopy(tk_hdf5_file_type(array->stored));
     const hid_t type = H5Tcopy(H5T_C_S1);
@@ -98,29 +97,51 @@ static hid_t memory_type_of(const tk_array *array, hid_t file_type) {
     return array->type == TK_ARRAY_INT ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE;
 }
 
+/* Makes the group that ends before `end` in a name, unless it is there, and those it lies in. */
+static bool make_group(const writer *to, const char *name, const char *end, hid_t properties) {
+    char *path = strndup(name, (size_t)(end - name));
+    bool made = path != NULL;
+    for (char *slash = path; made && slash;) {
+        slash = strchr(slash + 1, '/');
+        if (slash) *slash = '\0';
+        if (H5Lexists(to->id, path, H5P_DEFAULT) <= 0) {
+            const hid_t group = H5Gcreate2(to->id, path, H5P_DEFAULT, properties, H5P_DEFAULT);
+            made = group >= 0 && H5Gclose(group) >= 0;
+        }
+        if (slash) *slash = '/';
+    }
+    free(path);
+    return made;
+}
+
+/* Makes the groups that an array lies in; `end`: where their names end in its. HDF5 would keep times of those that it
+ * makes by itself. */
+static bool make_groups(const writer *to, const char *name, const char *end) {
+    if (!end || end == name) return true;
+    const hid_t properties = H5Pcreate(H5P_GROUP_CREATE);
+    if (properties < 0) return false;
+    const bool made = H5Pset_obj_track_times(properties, 0) >= 0 && make_group(to, name, end, properties);
+    (void)H5Pclose(properties);
+    return made;
+}
+
 static tk_status write_dataset(const writer *to, const tk_array *array, const pieces *of) {
+    if (!make_groups(to, array->name, strrchr(array->name, '/'))) return cannot_write(to, array->name);
     tk_status status = TK_OK;
-    const hid_t links = tk_result_link_properties(), properties = properties_of(array);
-    const hid_t id = H5Dcreate2(to->id, array->name, of->type, of->space, links, properties, H5P_DEFAULT);
+    const hid_t properties = properties_of(array, of->type);
+    const hid_t id = H5Dcreate2(to->id, array->name, of->type, of->space, H5P_DEFAULT, properties, H5P_DEFAULT);
     if (id < 0 || (array->count > 0 &&
                    H5Dwrite(id, memory_type_of(array, of->type), H5S_ALL, H5S_ALL, H5P_DEFAULT, of->data) < 0))
         status = cannot_write(to, array->name);
     if (id >= 0) (void)H5Dclose(id);
     if (properties >= 0) (void)H5Pclose(properties);
-    if (links >= 0) (void)H5Pclose(links);
     return status;
 }
 
-/* Opens the group of an attribute's name, which ends before `at`; one that is not there is made. Negative on failure.
- */
+/* Opens the group of an attribute's name, which ends before `at`. Negative on failure. */
 static hid_t open_group(const writer *to, const char *name, const char *at) {
-    if (at == name) return H5Gopen2(to->id, "/", H5P_DEFAULT);
-    char *path = strndup(name, (size_t)(at - name));
-    if (!path) return -1;
-    const hid_t links = tk_result_link_properties();
-    hid_t group = H5Gopen2(to->id, path, H5P_DEFAULT);
-    if (group < 0) group = H5Gcreate2(to->id, path, links, H5P_DEFAULT, H5P_DEFAULT);
-    if (links >= 0) (void)H5Pclose(links);
+    char *path = at == name ? strdup("/") : strndup(name, (size_t)(at - name));
+    const hid_t group = path && make_groups(to, name, at) ? H5Gopen2(to->id, path, H5P_DEFAULT) : -1;
     free(path);
     return group;
 }
@@ -154,52 +175,45 @@ static tk_status write_array(const writer *to, const tk_array *array) {
     return status;
 }
 
-/* The bytes of the file as they would lie on a disk. */
-static tk_status take_image(const writer *to, tk_bytes *image) {
-    const ssize_t size = H5Fflush(to->id, H5F_SCOPE_GLOBAL) < 0 ? -1 : H5Fget_file_image(to->id, NULL, 0);
-    if (size < 0) return cannot_write(to, "cannot be made");
-    if (tk_bytes_resize(image, (size_t)size) != TK_OK) return tk_fail_memory(to->error, to->file);
-    return H5Fget_file_image(to->id, image->data, image->size) == size ? TK_OK : cannot_write(to, "cannot be made");
-}
-
-static hid_t create(const char *file) {
-    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (access < 0) return -1;
-    const bool set = H5Pset_fapl_core(access, IMAGE_GROWS, 0) >= 0 &&
-                     H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18) >= 0;
-    const hid_t id = set ? H5Fcreate(file, H5F_ACC_TRUNC, H5P_DEFAULT, access) : -1;
-    (void)H5Pclose(access);
+/* Creates the file, over one that is there, and tells HDF5's descriptor of it. Negative on failure. */
+static hid_t create(const char *file, int *fd) {
+    const hid_t access = H5Pcreate(H5P_FILE_ACCESS), properties = H5Pcreate(H5P_FILE_CREATE);
+    int *theirs = NULL;
+    const bool set = access >= 0 && properties >= 0 && H5Pset_file_locking(access, 1, 1) >= 0 &&
+                     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
+                     H5Pset_obj_track_times(properties, 0) >= 0;
+    const hid_t id = set ? H5Fcreate(file, H5F_ACC_TRUNC, properties, access) : -1;
+    if (id >= 0 && H5Fget_vfd_handle(id, access, (void **)&theirs) >= 0) *fd = *theirs;
+    if (properties >= 0) (void)H5Pclose(properties);
+    if (access >= 0) (void)H5Pclose(access);
     return id;
 }
 
-static tk_status make_image(const char *file, const tk_arrays *arrays, tk_bytes *image, tk_error *error) {
-    const writer to = {file, create(file), error};
-    if (to.id < 0) return cannot_write(&to, "cannot be made");
+/* Fills the part. */
+static tk_status write_all(const tk_part *part, const tk_arrays *arrays, tk_error *error) {
+    int fd = -1;
+    const writer to = {part->file, create(part->part, &fd), error};
+    if (to.id < 0) return tk_fail(error, TK_UNWRITABLE, "%s: cannot be created by HDF5", part->part);
     tk_status status = TK_OK;
     for (int64_t i = 0; status == TK_OK && i < arrays->count; i++)
         if (arrays->array[i].type != TK_ARRAY_OTHER) status = write_array(&to, &arrays->array[i]);
-    if (status == TK_OK) status = take_image(&to, image);
-    (void)H5Fclose(to.id);
-    return status;
-}
-
-static tk_status publish(const char *file, const tk_bytes *image, tk_error *error) {
-    tk_part part;
-    TK_TRY(tk_part_open(file, &part, error));
-    const tk_status status = tk_part_write(&part, image->data, image->size, error);
-    if (status == TK_OK) return tk_part_publish(&part, error);
-    tk_part_discard(&part);
+    if (status == TK_OK && H5Fflush(to.id, H5F_SCOPE_GLOBAL) < 0) status = cannot_write(&to, "cannot be written");
+    if (status != TK_OK)
+        tk_hdf5_abandon(to.id, fd, NULL, NULL);
+    else if (H5Fclose(to.id) < 0)
+        status = cannot_write(&to, "cannot be closed");
     return status;
 }
 
 tk_status tk_arrays_save(const char *file, const tk_arrays *arrays, bool overwrite, tk_error *error) {
+    tk_part part;
     if (!overwrite && access(file, F_OK) == 0)
         return tk_fail(error, TK_UNWRITABLE, "%s: exists already; give --overwrite to replace it", file);
-    tk_bytes image = {0};
+    TK_TRY(tk_part_open(file, &part, error));
     tk_hdf5_lock();
-    tk_status status = make_image(file, arrays, &image, error);
+    const tk_status status = write_all(&part, arrays, error);
     tk_hdf5_unlock();
-    if (status == TK_OK) status = publish(file, &image, error);
-    tk_bytes_free(&image);
+    if (status == TK_OK) return tk_part_publish(&part, error);
+    tk_part_discard(&part);
     return status;
 }

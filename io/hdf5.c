@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "io/formats.h"
+#include "io/hdf5_file.h"
 #include "io/hdf5_find.h"
 #include "io/hdf5_lock.h"
-#include "io/hdf5_open.h"
 #include "io/result_file.h"
 
 enum { T, C, Z, Y, X, AXES };

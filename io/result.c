@@ -8,10 +8,9 @@
 #include <hdf5_hl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "io/hdf5_file.h"
 #include "io/hdf5_lock.h"
 #include "io/result_file.h"
 
@@ -165,26 +164,12 @@ tk_status tk_result_close(tk_result **result, tk_error *error) {
     return status;
 }
 
-/* HDF5 insists on flushing when a file is closed, and does not free what it could not flush. So its descriptor is
- * turned to a file in memory, where every write succeeds. */
-static void turn_away_from_disk(int fd) {
-    const int nowhere = memfd_create("tarkka-abandoned", MFD_CLOEXEC);
-    if (nowhere < 0) return;
-    (void)dup2(nowhere, fd);
-    close(nowhere);
-}
+static void close_datasets(void *result) { (void)tk_result_datasets_close(result); }
 
 void tk_result_abandon(tk_result *result) {
     if (!result) return;
     tk_hdf5_lock();
-    struct rlimit limit, lifted;
-    const bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != limit.rlim_max;
-    lifted = (struct rlimit){limit.rlim_max, limit.rlim_max};
-    if (limited) (void)setrlimit(RLIMIT_FSIZE, &lifted); /* which holds for files in memory, too */
-    if (result->fd >= 0 && result->id >= 0) turn_away_from_disk(result->fd);
-    (void)tk_result_datasets_close(result);
-    if (result->id >= 0) (void)H5Fclose(result->id);
-    if (limited) (void)setrlimit(RLIMIT_FSIZE, &limit);
+    tk_hdf5_abandon(result->id, result->fd, close_datasets, result);
     tk_hdf5_unlock();
     free_result(result);
 }

@@ -26,12 +26,12 @@ NUMBER = dict(zip(IDS, (GAUSSIAN, LAPLACIAN, GRADIENT, DOG, STRUCTURE, HESSIAN))
 SCALES = [0.3, 0.7, 1.0, 1.6, 3.5, 5.0, 10.0]
 # Relative differences of the filters that workflows/classify/ilastik.h tells of, scale by scale.
 DIFFERENCE = {
-    "GaussianSmoothing": [0.001, 0.003, 0.003, 0.002, 0.002, 0.003, 0.009],
-    "LaplacianOfGaussian": [None, 0.30, 0.06, 0.05, 0.03, 0.03, 0.08],
-    "GaussianGradientMagnitude": [None, 0.02, 0.015, 0.015, 0.006, 0.003, 0.005],
-    "DifferenceOfGaussians": [None, 0.20, 0.02, 0.015, 0.004, 0.009, 0.015],
-    "StructureTensorEigenvalues": [None, 0.03, 0.03, 0.03, 0.012, 0.004, 0.012],
-    "HessianOfGaussianEigenvalues": [None, 0.27, 0.06, 0.05, 0.022, 0.02, 0.06],
+    "GaussianSmoothing": [0.001, 0.004, 0.004, 0.003, 0.002, 0.004, 0.010],
+    "LaplacianOfGaussian": [None, 0.36, 0.10, 0.085, 0.03, 0.03, 0.09],
+    "GaussianGradientMagnitude": [None, 0.027, 0.018, 0.014, 0.006, 0.003, 0.005],
+    "DifferenceOfGaussians": [None, 0.22, 0.03, 0.018, 0.004, 0.009, 0.014],
+    "StructureTensorEigenvalues": [None, 0.03, 0.03, 0.025, 0.011, 0.004, 0.011],
+    "HessianOfGaussianEigenvalues": [None, 0.33, 0.09, 0.065, 0.022, 0.02, 0.06],
 }
 
 

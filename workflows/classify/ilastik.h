@@ -8,20 +8,21 @@
  *
  * The features are not quite the same. ilastik smooths the image once for each scale s, with a Gaussian of sigma
  * sqrt(s^2 - 1), or s when s <= 1, cut off at 3.5 sigma; the filters run on that, with sigma min(s, 1), cut off at 2
- * sigma (lazyflow/operators/opPixelFeaturesPresmoothed.py, filterOperators.py). Derivatives there are corrected for the
- * cut-off (vigra/separableconvolution.hxx, initGaussianDerivative), and images mirrored without repeating the border.
- * Here one filter does both, not cut off until 4 sigma, its sigma such that its kernel has the variance of the two
- * together. (So the Gaussian that DifferenceOfGaussians subtracts is not of 0.66 s, nor the outer one of
- * StructureTensorEigenvalues of 0.5 s: both apply to min(s, 1).) Away from the image's border the relative root mean
- * square difference from vigra's filters is, on a noisy volume of blobs (tests/system/test_ilastik.py):
+ * sigma (lazyflow/operators/opPixelFeaturesPresmoothed.py, filterOperators.py). Derivatives there are corrected for
+ * the cut-off (vigra/separableconvolution.hxx, initGaussianDerivative; fastfilters, which ilastik's releases run, has
+ * the same kernels), and images mirrored without repeating the border. Here one filter does both, not cut off until 4
+ * sigma, its sigma such that its kernel has the variance of the two together. (So the Gaussian that
+ * DifferenceOfGaussians subtracts is not of 0.66 s, nor the outer one of StructureTensorEigenvalues of 0.5 s: both
+ * apply to min(s, 1).) Away from the image's border the relative root mean square difference from vigra's filters is,
+ * on a noisy volume of blobs (tests/system/test_ilastik.py):
  *
  *   scale                          0.3     0.7    1.0    1.6    3.5    5.0   10.0
- *   GaussianSmoothing            0.000   0.002  0.002  0.001  0.001  0.002  0.008
- *   LaplacianOfGaussian              -   0.280  0.054  0.047  0.023  0.027  0.073
- *   GaussianGradientMagnitude        -   0.015  0.012  0.011  0.004  0.001  0.003
- *   DifferenceOfGaussians            -   0.165  0.016  0.010  0.002  0.007  0.011
- *   StructureTensorEigenvalues       -   0.023  0.024  0.023  0.008  0.002  0.008
- *   HessianOfGaussianEigenvalues     -   0.245  0.050  0.042  0.018  0.016  0.049
+ *   GaussianSmoothing            0.000   0.003  0.003  0.002  0.001  0.003  0.008
+ *   LaplacianOfGaussian              -   0.320  0.086  0.072  0.024  0.024  0.073
+ *   GaussianGradientMagnitude        -   0.022  0.014  0.011  0.004  0.001  0.003
+ *   DifferenceOfGaussians            -   0.185  0.024  0.014  0.002  0.007  0.011
+ *   StructureTensorEigenvalues       -   0.024  0.025  0.020  0.008  0.002  0.008
+ *   HessianOfGaussianEigenvalues     -   0.288  0.075  0.053  0.018  0.015  0.049
  *
  * At scale 0.3 all but the first have nothing to do with each other, and are refused. */
 #ifndef TK_WORKFLOWS_CLASSIFY_ILASTIK_H

@@ -57,7 +57,7 @@ static tk_status make_room(builder *build, const tree *of) {
     const int64_t nodes = forest->nodes + most_nodes(of) + 2;
     const int64_t leaves = forest->leaves + of->parameters->count / (forest->classes + 1);
     if (nodes > INT32_MAX / 2 || leaves > INT32_MAX / 2) return damaged(build, of, "is one tree too many");
-    if (nodes > build->node_room) {
+    if (!build->place || nodes > build->node_room) {
         build->node_room = 2 * nodes;
         if (!resize_i32(&forest->feature, build->node_room) || !resize_f32(&forest->threshold, build->node_room) ||
             !resize_i32(&forest->child, build->node_room) || !resize_i32(&build->place, build->node_room))

@@ -1,5 +1,10 @@
-/* Opening HDF5 files for reading, and asking for their filters. */
-#include "io/hdf5_open.h"
+/* Opening HDF5 files for reading, asking for their filters, and giving up files. */
+#include "io/hdf5_file.h"
+
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "io/hdf5_lock.h"
 
@@ -29,4 +34,24 @@ tk_status tk_hdf5_check_filters(const char *file, const char *path, hid_t proper
                        file, path, filter, name[0] ? name : "without a name");
     }
     return TK_OK;
+}
+
+/* HDF5 insists on flushing when a file is closed, and does not free what it could not flush. So its descriptor is
+ * turned to a file in memory, where every write succeeds. */
+static void turn_away_from_disk(int fd) {
+    const int nowhere = memfd_create("tarkka-abandoned", MFD_CLOEXEC);
+    if (nowhere < 0) return;
+    (void)dup2(nowhere, fd);
+    close(nowhere);
+}
+
+void tk_hdf5_abandon(hid_t file, int fd, void (*close_rest)(void *user), void *user) {
+    struct rlimit limit, lifted;
+    const bool limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != limit.rlim_max;
+    lifted = (struct rlimit){limit.rlim_max, limit.rlim_max};
+    if (limited) (void)setrlimit(RLIMIT_FSIZE, &lifted); /* which holds for files in memory, too */
+    if (fd >= 0 && file >= 0) turn_away_from_disk(fd);
+    if (close_rest) close_rest(user);
+    if (file >= 0) (void)H5Fclose(file);
+    if (limited) (void)setrlimit(RLIMIT_FSIZE, &limit);
 }
