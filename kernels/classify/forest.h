@@ -11,7 +11,9 @@
 #include "kernels/common/status.h"
 #include "kernels/common/work.h"
 
-/* A forest as files hold it. A node with feature[n] >= 0 asks value < threshold[n]: yes goes to child[n], no (and NaN)
+enum { TK_FOREST_TREES_MOST = 10000 };
+
+/* A forest as files hold it: of 1 … TK_FOREST_TREES_MOST trees, and below 2^31 nodes and leaves. A node with feature[n] >= 0 asks value < threshold[n]: yes goes to child[n], no (and NaN)
  * to child[n] + 1, both beyond n and below `nodes`. One with feature[n] == -1 is a leaf: child[n] is the row of
  * `probability` that it votes with. The forest's answer is the mean over its trees of the rows they end in. */
 typedef struct tk_forest_data {
@@ -47,7 +49,7 @@ void tk_forest_predict(const tk_forest *forest, int64_t count, const float *cons
                        const tk_work *work);
 
 typedef struct tk_forest_choice {
-    int trees;      /* 1 … 10000; commonly 100 */
+    int trees;      /* 1 … TK_FOREST_TREES_MOST; commonly 100 */
     int candidates; /* features tried at each split; 0: the root of their number, rounded up */
     int least;      /* samples that a leaf has at least; commonly 1 */
     int depth;      /* splits from root to leaf at most; 0: no limit */

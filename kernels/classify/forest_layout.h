@@ -1,0 +1,54 @@
+/* How a forest lies in memory to predict (forest.c makes it), and the inner loop.
+ *
+ * A block of voxels goes through tree after tree. The upper inner nodes of a tree, at most TK_FOREST_TOP in breadth-first
+ * order, are asked for every voxel, a vector of voxels at a time and without a branch: each node whose answer is no
+ * takes the exits below its yes from a set of bits, and the first exit left is the voxel's (QuickScorer: C. Lucchese et
+ * al., SIGIR 2015). From there on voxels walk one by one, those of a block in turn, so that none waits for another. */
+#ifndef TK_KERNELS_CLASSIFY_FOREST_LAYOUT_H
+#define TK_KERNELS_CLASSIFY_FOREST_LAYOUT_H
+
+#include "kernels/classify/forest.h"
+#include "kernels/common/cpu.h"
+
+enum { TK_FOREST_TOP = 31, TK_FOREST_LANES = 16, TK_FOREST_BLOCK_MOST = 1024, TK_FOREST_LIST = 4096, TK_FOREST_PAD = 4 };
+
+/* Floats of one thread's block: for as many voxels as fit in them, or TK_FOREST_LANES. */
+enum { TK_FOREST_MEMORY = 40960 };
+
+/* An inner node: voxels whose value at row + voxel is below the threshold go to next[0], others to next[1]. From 0 on
+ * these are inner nodes, below 0 they are leaves: ~next is the row of probabilities. */
+typedef struct tk_forest_node {
+    float threshold;
+    int32_t row;
+    int32_t next[2];
+} tk_forest_node;
+
+/* The upper nodes of a tree, and in the order of their thresholds' ranges the count + 1 exits, numbered like next. */
+typedef struct tk_forest_top {
+    int32_t count;
+    float threshold[TK_FOREST_TOP];
+    int32_t row[TK_FOREST_TOP];
+    uint32_t keep[TK_FOREST_TOP]; /* the exits, as bits, that a no leaves */
+    int32_t exit[TK_FOREST_TOP + 1];
+} tk_forest_top;
+
+struct tk_forest {
+    int features, classes, trees;
+    int block;            /* voxels: a multiple of TK_FOREST_LANES */
+    int shift;            /* 1 << shift voxels hold a block; TK_FOREST_LIST >> shift trees are walked at a time */
+    int width;            /* classes, padded to a multiple of TK_FOREST_PAD */
+    double visits;        /* expected inner nodes of a voxel below the tops, over all trees */
+    float *probability;   /* [leaves][width] */
+    tk_forest_node *node; /* the inner nodes of all trees */
+    tk_forest_top *top;   /* [trees] */
+};
+
+typedef struct tk_forest_kernels {
+    /* sums[voxel][class] := the sum over all trees, in their order, for a block: values are [features][block], sums
+     * [block][width]. */
+    void (*sum)(const tk_forest *forest, const float *values, float *sums);
+} tk_forest_kernels;
+
+TK_ISA_DECLARE(tk_forest_kernels, tk_forest_loops);
+
+#endif
