@@ -271,6 +271,7 @@ class Refused(Classify):
                     self.assertIn(done.returncode, wanted, done.stderr)
                     if done.returncode:
                         self.assertIn("damaged.h5", done.stderr)
+            (self.folder / "R.h5").unlink(missing_ok=True)
             damaged.write_bytes(model.read_bytes())
             with h5py.File(damaged, "r+") as file:
                 del file[name]

@@ -1,6 +1,7 @@
 /* Columns of the same sigma come of one tk_features, which shares filters among them. */
 #include "workflows/classify/bank.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,11 +86,11 @@ static tk_status set_sigmas(const tk_bank_choice *choice, const group *g, tk_fea
         to->sigma[a] = g->like.sigma / voxel;
         to->second[a] = g->dog / voxel;
         to->outer[a] = g->outer / voxel;
-        if (!(to->sigma[a] > 0 && to->sigma[a] <= TK_GAUSSIAN_SIGMA_MAX) || (derives && to->sigma[a] < least))
-            return tk_fail(
-                error, TK_INVALID,
-                "has a sigma of %g voxels along %c; from %g (without derivatives, above 0) to %g are possible",
-                to->sigma[a], axis[a], least, TK_GAUSSIAN_SIGMA_MAX);
+        const double widest = fmax(fmax(to->sigma[a], to->second[a]), to->outer[a]);
+        if (!(to->sigma[a] >= (derives ? least : 0)) || !(widest <= TK_GAUSSIAN_SIGMA_MAX))
+            return tk_fail(error, TK_INVALID,
+                           "has a sigma of %g voxels along %c; from %g (without derivatives, 0) to %g are possible",
+                           to->sigma[a] >= least ? widest : to->sigma[a], axis[a], least, TK_GAUSSIAN_SIGMA_MAX);
     }
     return TK_OK;
 }

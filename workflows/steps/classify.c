@@ -52,14 +52,13 @@ static tk_status choose_class(const tk_params *p, const tk_model *model, classif
 }
 
 static tk_status make_bank(const tk_binding *binding, const tk_model *model, tk_bank **bank, tk_error *error) {
-    const tk_bank_choice choice = {.column = model->column,
-                                   .columns = model->columns,
-                                   .um = model->um,
-                                   .image = binding->input};
+    const tk_bank_choice choice = {
+        .column = model->column, .columns = model->columns, .um = model->um, .image = binding->input};
     tk_error reason = TK_ERROR_NONE;
     const tk_status status = tk_bank_new(&choice, bank, &reason);
     if (status == TK_NO_MEMORY) return tk_fail(error, status, "%s", reason.text);
-    return status == TK_OK ? TK_OK : tk_params_fail(binding->params, "model", error, "%s", reason.text);
+    const char *file = tk_params_text(binding->params, "model");
+    return status == TK_OK ? TK_OK : tk_params_fail(binding->params, "model", error, "%s %s", file, reason.text);
 }
 
 static void release(void *state) {
