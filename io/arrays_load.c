@@ -231,6 +231,10 @@ static tk_status add(const loader *load, const char *name, tk_array *array) {
         return tk_fail(load->error, TK_UNREADABLE, "%s: has more than %d arrays (is this the right file?)", load->file,
                        ARRAYS_MOST);
     }
+    if (tk_arrays_find(load->arrays, name)) {
+        tk_array_free(array);
+        return refuse(load, name, "is there twice (the file is damaged)");
+    }
     if (!(array->name = strdup(name))) {
         tk_array_free(array);
         return tk_fail_memory(load->error, load->file);

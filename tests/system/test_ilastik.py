@@ -102,11 +102,12 @@ class ByHand(Project):
                 for j, scale in enumerate(SCALES):
                     outputs = (2 if in_2d[j] else 3) if "Eigenvalues" in name else 1
                     if matrix[i, j]:
-                        expected += [[NUMBER[name], k, c, int(in_2d[j])] for c in range(channels) for k in range(outputs)]
+                        expected += [[NUMBER[name], k, c, int(in_2d[j])]
+                                     for c in range(channels) for k in range(outputs)]
             self.write_by_hand(matrix, in_2d, len(expected))
             made = self.read()
             self.assertEqual(made["channels"], channels)
-            self.assertEqual([[f, output, channel, plane] for f, _, _, output, channel, plane in made["columns"]], expected)
+            self.assertEqual([[f, *rest] for f, _, _, *rest in made["columns"]], expected)
 
     def test_sigmas_are_those_of_both_gaussians_together(self):
         matrix = selection(GaussianSmoothing=[1.6, 5.0, 10.0], DifferenceOfGaussians=[5.0],
@@ -139,19 +140,22 @@ class ByHand(Project):
     def test_the_answer_is_the_same_around_a_threshold(self):
         """0.1 is no float32: the next ones below and above go their ways."""
         self.write_by_hand(selection(GaussianSmoothing=[1.0]), [True] * 7, 1)
-        below = numpy.float32(0.1) if float(numpy.float32(0.1)) < 0.1 else numpy.nextafter(numpy.float32(0.1), numpy.float32(0))
+        below = numpy.nextafter(numpy.float32(0.1), numpy.float32(0))
+        self.assertTrue(float(below) < 0.1 < float(numpy.nextafter(below, numpy.float32(1))))
         above = numpy.nextafter(below, numpy.float32(1))
         self.assertEqual(self.read([[below], [above]])["probabilities"], [[1, 0], [0, 1]])
         for threshold in (0.5, -0.1, 1e300, -1e300, 1e-300, -1e-300):
             self.write_by_hand(selection(GaussianSmoothing=[1.0]), [True] * 7, 1,
                                parameters=[1, threshold, 5, 1, 0, 5, 0, 1])
-            values = numpy.array([0, -0.0, 0.5, 0.49999997, -0.1, -0.099999994, 1e38, -1e38, 1e-45, -1e-45], numpy.float32)
+            values = numpy.array([0, -0.0, 0.5, 0.49999997, -0.1, -0.099999994, 1e38, -1e38, 1e-45, -1e-45],
+                                 numpy.float32)
             self.assertEqual([p[0] for p in self.read(values[:, None])["probabilities"]],
                              [float(v < threshold) for v in values.astype(float)], threshold)
 
     def test_classes_have_ilastiks_names(self):
         matrix = selection(GaussianSmoothing=[1.0])
-        for names, expected in (([b"nucleus", "Zellwände".encode()], ["nucleus", "Zellwände"]), ([b"one"], ["one", "Label 2"]),
+        for names, expected in (([b"nucleus", "Zellwände".encode()], ["nucleus", "Zellwände"]),
+                                ([b"one"], ["one", "Label 2"]),
                                 (None, ["Label 1", "Label 2"])):
             self.write_by_hand(matrix, [True] * 7, 1, names=names)
             self.assertEqual(self.read()["classes"], [[1, expected[0]], [2, expected[1]]])
@@ -189,17 +193,19 @@ class ByHand(Project):
         self.refused("has 5 features, but those chosen are 2 a channel")
 
     def test_other_projects_are_refused(self):
+        forests = "PixelClassification/ClassifierForests"
+        forest = forests + "/Forest0000"
         changes = (
             (lambda f: f.pop("FeatureSelections"), "'FeatureIds' is missing"),
             (lambda f: f.pop("PixelClassification"), "has no random forest of ilastik's"),
-            (lambda f: f.create_dataset("PixelClassification/ClassifierForests/pickled_classifier",
-                                        data=numpy.void(b"pickle")), "not ilastik's own"),
-            (lambda f: f["PixelClassification/ClassifierForests/Forest0000"].pop("Tree_0"), "has 0 trees where it says 1"),
-            (lambda f: f["PixelClassification/ClassifierForests/Forest0000/Tree_0"].pop("parameters"), "is missing"),
-            (lambda f: f["PixelClassification/ClassifierForests/Forest0000/_ext_param"].pop("labels"), "labels' is missing"),
-            (lambda f: f["PixelClassification/ClassifierForests/Forest0000/_options/predict_weighted_"].write_direct(
-                numpy.ones(1)), "weighs the votes"),
-            (lambda f: f["FeatureSelections/FeatureIds"].write_direct(numpy.array([b"Gabor"] * 6, "S28")), "'Gabor' is not known"),
+            (lambda f: f.create_dataset(forests + "/pickled_classifier", data=numpy.void(b"pickle")),
+             "not ilastik's own"),
+            (lambda f: f[forest].pop("Tree_0"), "has 0 trees where it says 1"),
+            (lambda f: f[forest + "/Tree_0"].pop("parameters"), "is missing"),
+            (lambda f: f[forest + "/_ext_param"].pop("labels"), "labels' is missing"),
+            (lambda f: f[forest + "/_options/predict_weighted_"].write_direct(numpy.ones(1)), "weighs the votes"),
+            (lambda f: f["FeatureSelections/FeatureIds"].write_direct(numpy.array([b"Gabor"] * 6, "S28")),
+             "'Gabor' is not known"),
         )
         for change, says in changes:
             self.write_by_hand(selection(GaussianSmoothing=[1.0]), [True] * 7, 1)
@@ -274,7 +280,8 @@ class Vigra(Project):
         worst = {name: [None] * len(SCALES) for name in IDS}
         for j, scale in enumerate(SCALES):
             chosen = [name for name in IDS if DIFFERENCE[name][j] is not None]
-            self.write_by_hand(selection(**{name: [scale] for name in chosen}), [False] * 7, 10 if len(chosen) > 1 else 1)
+            self.write_by_hand(selection(**{name: [scale] for name in chosen}), [False] * 7,
+                               10 if len(chosen) > 1 else 1)
             side = min(100, 2 * math.ceil(4 * scale + 4) + 30)  # what is left without the border is 30 wide, or so
             part = image[:side, :side, :side]
             theirs = ilastiks_features(part, scale)

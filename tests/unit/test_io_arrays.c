@@ -408,6 +408,16 @@ static void texts_count_towards_the_limit(void **state) {
     }
 }
 
+/* An attribute and a dataset can come to the same name. */
+static void a_name_that_is_there_twice_is_refused(void **state) {
+    (void)state;
+    const hid_t file = create("twice.h5");
+    put(file, "@n", H5T_STD_I32LE, H5T_NATIVE_INT32, 1, &(int32_t){5});
+    put_attribute(file, "n", 5);
+    H5Fclose(file);
+    expect_refused("twice.h5", MOST, "'@n' is there twice");
+}
+
 static void values_out_of_range_are_refused(void **state) {
     (void)state;
     const hid_t fixed = H5Tcopy(H5T_C_S1);
@@ -505,6 +515,7 @@ int main(void) {
         cmocka_unit_test(groups_too_deep_are_refused),
         cmocka_unit_test(sizes_beyond_the_file_are_refused),
         cmocka_unit_test(texts_count_towards_the_limit),
+        cmocka_unit_test(a_name_that_is_there_twice_is_refused),
         cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(a_missing_filter_is_named),
         cmocka_unit_test(truncated_files_are_refused),
