@@ -270,6 +270,32 @@ class Vigra(Project):
                              [["cell", "edge", "ground"][label - 1] for label in labels_used])
             self.assertLess(numpy.abs(numpy.array(made["probabilities"]) - expected).max(), 1e-6)
 
+    def test_a_project_in_a_workflow(self):
+        """The step classify with a project, against ilastik's own features and vigra's forest, away from the border."""
+        rng = numpy.random.default_rng(5)
+        second = ndimage.gaussian_filter(rng.normal(size=(40, 60, 60)), 5) > 0
+        coarse = ndimage.gaussian_filter(rng.normal(size=second.shape), 1.5)
+        image = (100 + 20 * numpy.where(second, coarse / coarse.std(), rng.normal(size=second.shape))).astype(numpy.float32)
+        scales = [1.6, 3.5]
+        made = [ilastiks_features(image, scale) for scale in scales]
+        columns = numpy.concatenate([made[s][name].reshape(image.size, -1) for name in IDS for s in range(2)], 1)
+        painted = rng.random(image.size) < 0.02
+        labels = (1 + second).astype(numpy.uint32).ravel()
+        with h5py.File(self.path, "w") as file:
+            write_features(file.create_group("FeatureSelections"), selection(**{name: scales for name in IDS}), [False] * 7)
+        (forest,) = self.learn(columns[painted].astype(numpy.float32), labels[painted], (100,))
+        theirs = forest.predictProbabilities(columns.astype(numpy.float32))[:, 1].reshape(image.shape)
+        with h5py.File(self.folder / "i.h5", "w") as file:
+            file["i"] = image
+        workflow = self.workflow(f"{self.folder / 'i.h5'}:/i", [{"classify": {"model": str(self.path)}}])
+        self.ok("run", workflow, "--output", self.folder / "R.h5")
+        with h5py.File(self.folder / "R.h5") as file:
+            inside = (slice(12, -12),) * 3
+            ours, theirs = file["images/classify"][inside], theirs[inside]
+        print(f"probabilities differ by {numpy.abs(ours - theirs).mean():.4f} on the average")
+        self.assertLess(numpy.abs(ours - theirs).mean(), 0.03)
+        self.assertGreater(((ours > 0.5) == (theirs > 0.5)).mean(), 0.97)
+
     def test_filters_differ_as_little_as_is_said(self):
         """The filters of the columns that are read, by scipy's formulas of kernels/filter/features.h, and ilastik's."""
         rng = numpy.random.default_rng(3)

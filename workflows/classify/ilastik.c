@@ -18,11 +18,7 @@ void tk_ilastik_free(tk_ilastik *project) {
     free(project->name);
     free(project->label);
     free(project->column);
-    free(project->forest.root);
-    free(project->forest.feature);
-    free(project->forest.threshold);
-    free(project->forest.child);
-    free(project->forest.probability);
+    tk_forest_data_free(&project->forest);
     *project = (tk_ilastik){0};
 }
 
