@@ -42,9 +42,11 @@ def path_to(kind, known):
 
 
 def chains():
-    """Workflows that together use every step; steps whose tiles are not exact stand alone at the end of theirs."""
+    """Workflows that together use every step. Steps whose tiles are not exact, and classifiers, which know only images such
+    as they have learned from, stand alone at the end of theirs."""
     known = steps()
-    left = [s for s in known if s["exact"]]
+    alone = [s for s in known if not s["exact"] or "model.h5" in s["example"]]
+    left = [s for s in known if s not in alone]
     while left:
         chain, kind = [], "image"
         while kind != "table":
@@ -57,9 +59,8 @@ def chains():
                 break
             kind = onward[0]["output"]
         yield chain, True
-    for step in known:
-        if not step["exact"]:
-            yield path_to(step["input"], known) + [step], False
+    for step in alone:
+        yield path_to(step["input"], known) + [step], step["exact"]
 
 
 def digests(path):

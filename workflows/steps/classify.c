@@ -111,7 +111,7 @@ static int64_t most_out(const classify_state *s, const int64_t in[3]) {
 
 static tk_need bytes(const void *state, const int64_t in[3]) {
     const classify_state *s = state;
-    const size_t images = (size_t)(s->columns + probabilities(s));
+    const size_t images = (size_t)s->columns + (size_t)probabilities(s);
     const size_t one = tk_scratch_cost(most_out(s, in), sizeof(float));
     return (tk_need){.bound = s->bytes,
                      .binding = 3 * s->bytes, /* the file's arrays and what is made of them */
