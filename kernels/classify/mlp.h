@@ -45,7 +45,7 @@ double tk_mlp_cost(const tk_mlp *mlp);
 
 /* The probabilities of `count` voxels: value[f] and probability[c] are arrays of that many. A NULL probability[c] is
  * not wanted. No output overlaps an input. A voxel with a value that is not finite gets NaN, and so does one with
- * values so large that sums overflow. Takes no scratch. */
+ * values so large that a standardised value or a logit is not finite. Takes no scratch. */
 void tk_mlp_predict(const tk_mlp *mlp, int64_t count, const float *const value[], float *const probability[],
                     const tk_work *work);
 
