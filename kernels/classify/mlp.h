@@ -45,7 +45,7 @@ double tk_mlp_cost(const tk_mlp *mlp);
 
 /* The probabilities of `count` voxels: value[f] and probability[c] are arrays of that many. A NULL probability[c] is
  * not wanted. No output overlaps an input. A voxel with a value that is not finite gets NaN, and so does one with
- * values so large that sums overflow. Takes no scratch. */
+ * values so large that a standardised value or a logit is not finite. Takes no scratch. */
 void tk_mlp_predict(const tk_mlp *mlp, int64_t count, const float *const value[], float *const probability[],
                     const tk_work *work);
 
@@ -58,14 +58,13 @@ typedef struct tk_mlp_choice {
 
 /* Trains one with cross entropy, each class that occurs weighing the same, by Adam (D. Kingma, J. Ba, ICLR 2015) with
  * decoupled weight decay (I. Loshchilov, F. Hutter, ICLR 2019; biases do not decay), in batches of shuffled samples: a
- * fiftieth of them, but 16 … 256. First weights are normal with a variance of 2 / inputs (K. He et al., ICCV 2015).
- * mean and scale come from the samples; a feature that does not vary among them gets the scale 0, so it counts for
- * nothing. Gives the same bits for any threads, too; it uses more than one
- * on large layers alone, and 8 at most. Allocates 4 bytes for each value, 8 for
- * each sample, and 88 for each weight. loss, when not NULL, gets the last epoch's mean cross entropy, so weighed, in
- * nats. The caller owns data, which is empty after an error. Errors: TK_INVALID for a choice out of range, no samples,
- * a label or number out of range, or a value that is not finite; TK_UNSOLVABLE when the weights grow beyond all bounds
- * (a smaller rate helps); TK_NO_MEMORY. */
+ * fiftieth of them, but 16 … 256. First weights are normal with a variance of 1 / features and 2 / hidden (K. He et
+ * al., ICCV 2015). mean and scale come from the samples; a feature that does not vary among them gets the scale 0, so
+ * it counts for nothing. Gives the same bits for any threads, too; it uses more than one on large layers alone, and 8
+ * at most. Allocates 4 bytes for each value, 8 for each sample, and 88 for each weight. loss, when not NULL, gets the
+ * last epoch's mean cross entropy, so weighed, in nats. The caller owns data, which is empty after an error. Errors:
+ * TK_INVALID for a choice out of range, no samples, a label or number out of range, or a value that is not finite;
+ * TK_UNSOLVABLE when the weights grow beyond all bounds (a smaller rate helps); TK_NO_MEMORY. */
 tk_status tk_mlp_train(const tk_samples *samples, const tk_mlp_choice *choice, int threads, tk_mlp_data *data,
                        double *loss);
 

@@ -70,6 +70,21 @@ static void standardise(const tk_mlp_layers *m, const float *const value[], int6
     }
 }
 
+/* The second layer's products with the hidden units of group g. */
+static inline __attribute__((always_inline)) void add_to_logits(const tk_mlp_layers *m, int g, int64_t x,
+                                                                lanes unit[GROUP][COLUMNS], piece *restrict p) {
+    const float *restrict w2 = m->weight2 + (int64_t)g * m->classes * GROUP;
+    for (int c = 0; c < m->classes; c++, w2 += GROUP)
+#pragma GCC unroll 16
+        for (int v = 0; v < COLUMNS; v++) {
+            float *to = p->logit[c] + x + v * LANES;
+            lanes l = load(to);
+#pragma GCC unroll 16
+            for (int u = 0; u < GROUP; u++) l += w2[u] * unit[u][v];
+            store(to, l);
+        }
+}
+
 /* The hidden units of group g in BLOCK voxels from x on, added to the logits. */
 static void add_group(const tk_mlp_layers *m, int g, int64_t x, piece *restrict p) {
     const float *restrict w = m->weight1 + (int64_t)g * m->features * GROUP, *z = p->z + x;
@@ -91,20 +106,11 @@ static void add_group(const tk_mlp_layers *m, int g, int64_t x, piece *restrict 
     for (int u = 0; u < GROUP; u++)
 #pragma GCC unroll 16
         for (int v = 0; v < COLUMNS; v++) sum[u][v] = choose(sum[u][v] < 0, (lanes){0}, sum[u][v]); /* a NaN stays */
-    const float *restrict w2 = m->weight2 + (int64_t)g * m->classes * GROUP;
-    for (int c = 0; c < m->classes; c++, w2 += GROUP)
-#pragma GCC unroll 16
-        for (int v = 0; v < COLUMNS; v++) {
-            float *to = p->logit[c] + x + v * LANES;
-            lanes l = load(to);
-#pragma GCC unroll 16
-            for (int u = 0; u < GROUP; u++) l += w2[u] * sum[u][v];
-            store(to, l);
-        }
+    add_to_logits(m, g, x, sum, p);
 }
 
-/* e^x for x <= 0, and 0 below -87, where floats end: x = n ln 2 + r, the Taylor series of e^r to r^7 / 7!, and n added
- * to the exponent. n is rounded by adding a number whose last bit is 1. */
+/* e^x for x <= 0, and 0 below -87, where normal floats end: x = n ln 2 + r, the Taylor series of e^r to r^7 / 7!, and n
+ * added to the exponent. n is rounded by adding a number whose last bit is 1. */
 static inline lanes exponential(lanes x) {
     const lanes shift = same(0x1.8p23F), in = choose(x > -87, x, same(-87)), shifted = in * 1.44269504F + shift;
     const lanes n = shifted - shift, r = (in - n * 0.693359375F) - n * -2.12194440e-4F;

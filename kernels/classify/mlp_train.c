@@ -87,11 +87,11 @@ static void weigh_classes(training *t, const tk_samples *samples) {
 
 /* ---- training ---- */
 
-/* Normal weights of variance 2 / inputs, and no bias: K. He et al., ICCV 2015. */
+/* Normal weights and no bias: He's rule, which doubles the variance behind units that are 0 half of the time. */
 static void draw_numbers(training *t) {
     const tk_mlp_shape *s = &t->shape;
     const uint64_t seed = t->choice->seed;
-    const double spread1 = sqrt(2.0 / s->features), spread2 = sqrt(2.0 / t->choice->hidden);
+    const double spread1 = sqrt(1.0 / s->features), spread2 = sqrt(2.0 / t->choice->hidden);
     for (int64_t u = 0; u < t->choice->hidden; u++) {
         tk_rng rng1 = tk_rng_stream(seed, DRAW_WEIGHT1, (uint64_t)u);
         tk_rng rng2 = tk_rng_stream(seed, DRAW_WEIGHT2, (uint64_t)u);
