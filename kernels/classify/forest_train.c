@@ -10,8 +10,8 @@
 #include "kernels/classify/forest_split.h"
 #include "kernels/common/rng.h"
 
-/* The purpose of a tree's stream; halving an int32_t number of samples, at most 32 nodes wait; a vote of one tree. */
-enum { TREE_PURPOSE = 0x70, WAITING_MOST = 33, VOTE = 1 << 16 };
+/* What the stream of a tree is for; of fewer than 2^31 samples, halved again and again, fewer nodes wait; a vote. */
+enum { TK_DRAW_TREE = 21, WAITING_MOST = 33, VOTE = 1 << 16 };
 
 /* A tree as tk_forest_data has them, but a leaf's row is its class when all its samples are of one, and classes plus
  * the number of one of the tree's own rows otherwise. */
@@ -214,7 +214,7 @@ static bool keep_tree(const grower *g, tree *kept) {
 static bool grow_tree(grower *g, int number) {
     waiting stack[WAITING_MOST];
     int waits = 1;
-    g->rng = tk_rng_stream(g->job->choice->seed, TREE_PURPOSE, (uint64_t)number);
+    g->rng = tk_rng_stream(g->job->choice->seed, TK_DRAW_TREE, (uint64_t)number);
     for (int f = 0; f < g->job->samples->features; f++) g->order[f] = f;
     g->tree.nodes = 1;
     g->tree.rows = 0;
