@@ -13,9 +13,10 @@
 
 enum { TK_FOREST_TREES_MOST = 10000 };
 
-/* A forest as files hold it: of 1 … TK_FOREST_TREES_MOST trees, and below 2^31 nodes and leaves. A node with feature[n] >= 0 asks value < threshold[n]: yes goes to child[n], no (and NaN)
- * to child[n] + 1, both beyond n and below `nodes`. One with feature[n] == -1 is a leaf: child[n] is the row of
- * `probability` that it votes with. The forest's answer is the mean over its trees of the rows they end in. */
+/* A forest as files hold it: of 1 … TK_FOREST_TREES_MOST trees, and below 2^31 nodes and leaves. A node with feature[n]
+ * >= 0 asks value < threshold[n]: yes goes to child[n], no (and NaN) to child[n] + 1, both beyond n and below `nodes`.
+ * One with feature[n] == -1 is a leaf: child[n] is the row of `probability` that it votes with. The forest's answer is
+ * the mean over its trees of the rows they end in. */
 typedef struct tk_forest_data {
     int features, classes, trees;
     int64_t nodes, leaves;

@@ -1,5 +1,5 @@
-/* A block of voxels through all trees (forest_layout.h). Comparisons and additions alone, the latter in the order of the
- * trees: the same bits on each instruction set. */
+/* A block of voxels through all trees (forest_layout.h). Comparisons and additions alone, the latter in the order of
+ * the trees: the same bits on each instruction set. */
 #include <string.h>
 
 #include "kernels/classify/forest_layout.h"
@@ -156,7 +156,8 @@ static inline __attribute__((always_inline)) void add_rows(const tk_forest *f, i
             memcpy(&sum, to, sizeof sum);
             for (int t = 0; t < trees; t++) {
                 quad row;
-                memcpy(&row, f->probability + (ptrdiff_t)~leaf[t << f->shift | i] * quads * TK_FOREST_PAD + q, sizeof row);
+                memcpy(&row, f->probability + (ptrdiff_t)~leaf[t << f->shift | i] * quads * TK_FOREST_PAD + q,
+                       sizeof row);
                 sum += row;
             }
             memcpy(to, &sum, sizeof sum);

@@ -67,8 +67,9 @@ static float *random_values(int features, int64_t count, uint64_t seed) {
     for (int64_t i = 0; i < features * count; i++) {
         tk_rng rng = tk_rng_stream(seed, 2, (uint64_t)i);
         const int kind = pick(&rng, 10);
-        value[i] = kind == 0 ? special[pick(&rng, 5)] : kind < 5 ? (float)(pick(&rng, 9) - 4)
-                                                                 : (float)(2 * tk_rng_normal(&rng));
+        value[i] = kind == 0  ? special[pick(&rng, 5)]
+                   : kind < 5 ? (float)(pick(&rng, 9) - 4)
+                              : (float)(2 * tk_rng_normal(&rng));
     }
     return value;
 }
@@ -98,7 +99,8 @@ static void check_against_reference(const tk_forest_data *d, int64_t count, cons
 static void check_forest(tk_forest_data *d, int64_t count) {
     const size_t bytes = (size_t)(count * d->classes) * sizeof(float);
     float *values = random_values(d->features, count, 7);
-    float *out = must_allocate(count * d->classes, sizeof *out), *other = must_allocate(count * d->classes, sizeof *out);
+    float *out = must_allocate(count * d->classes, sizeof *out),
+          *other = must_allocate(count * d->classes, sizeof *out);
     tk_forest *forest = NULL;
     assert_int_equal(tk_forest_new(d, &forest), TK_OK);
     assert_true(tk_forest_cost(forest) > 0);
@@ -125,8 +127,8 @@ static void prediction_is_what_a_walk_finds(void **state) {
         check_forest(&d, counts[i]);
     }
     static const int sizes[][4] = {/* features, classes, trees, inner nodes */
-                                   {1, 1, 1, 0}, {1, 2, 3, 1},   {3, 4, 2, 30},    {3, 5, 4, 31},   {2, 4, 5, 32},
-                                   {9, 32, 9, 64}, {35, 4, 23, 500}, {1024, 32, 2, 300}};
+                                   {1, 1, 1, 0},  {1, 2, 3, 1},   {3, 4, 2, 30},    {3, 5, 4, 31},
+                                   {2, 4, 5, 32}, {9, 32, 9, 64}, {35, 4, 23, 500}, {1024, 32, 2, 300}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         tk_forest_data d = random_forest(sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3], 100 + i);
         check_forest(&d, 333);
