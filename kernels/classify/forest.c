@@ -10,6 +10,8 @@
 
 static const double SUM_TOLERANCE = 1e-4; /* of a row's probabilities from 1 */
 
+static const double SIZE_MOST = 1e200;
+
 /* Nanoseconds of a core: a tree's upper nodes for one voxel, and each node below them. */
 static const double TOP_COST = 2.5, VISIT_COST = 1.2;
 
@@ -73,8 +75,8 @@ typedef struct layout {
     const tk_forest_data *data;
     tk_forest *forest;
     int32_t *code;  /* [nodes]: a node as tk_forest_node names it */
-    double *visits; /* [nodes]: inner nodes from here to a leaf, expected */
-    double *size;   /* [nodes]: leaves from here on */
+    double *size;   /* [nodes]: leaves from here on, at most SIZE_MOST */
+    double *visits; /* [nodes]: inner nodes from here to a leaf, the mean over these */
 } layout;
 
 static void number_nodes(const layout *l) {
@@ -84,15 +86,22 @@ static void number_nodes(const layout *l) {
 
 static void set_nodes(const layout *l) {
     const tk_forest_data *d = l->data;
-    for (int64_t n = d->nodes - 1; n >= 0; n--) { /* children lie beyond */
-        l->visits[n] = 0;
-        l->size[n] = 1;
+    for (int64_t n = 0; n < d->nodes; n++) {
         if (d->feature[n] < 0) continue;
         const int32_t *next = l->code + d->child[n];
         l->forest->node[l->code[n]] =
             (tk_forest_node){d->threshold[n], d->feature[n] * l->forest->block, {next[0], next[1]}};
-        l->size[n] = l->size[d->child[n]] + l->size[d->child[n] + 1];
-        l->visits[n] = 1 + (l->visits[d->child[n]] + l->visits[d->child[n] + 1]) / 2;
+    }
+}
+
+static void count_leaves(const layout *l) {
+    const tk_forest_data *d = l->data;
+    for (int64_t n = d->nodes - 1; n >= 0; n--) { /* children lie beyond */
+        l->size[n] = 1;
+        if (d->feature[n] < 0) continue;
+        const double *size = l->size + d->child[n], *visits = l->visits + d->child[n], sum = size[0] + size[1];
+        l->size[n] = sum < SIZE_MOST ? sum : SIZE_MOST; /* shared nodes count again and again */
+        l->visits[n] = 1 + (size[0] * visits[0] + size[1] * visits[1]) / sum;
     }
 }
 
@@ -148,7 +157,7 @@ static void set_top(const layout *l, int tree) {
         for (int side = 0; side < 2; side++) {
             if (u.child[i][side]) continue;
             top->exit[u.first[i] + (side ? yes : 0)] = l->code[d->child[n] + side];
-            l->forest->visits += l->visits[d->child[n] + side] / (u.count + 1);
+            l->forest->visits += l->visits[d->child[n] + side] * l->size[d->child[n] + side] / l->size[root];
         }
     }
 }
@@ -178,6 +187,7 @@ static tk_status make(layout *l) {
     if (!f->probability || !f->node || !f->top || !l->code || !l->visits || !l->size) return TK_NO_MEMORY;
     number_nodes(l);
     set_nodes(l);
+    count_leaves(l);
     for (int t = 0; t < d->trees; t++) set_top(l, t);
     set_probability(d, f);
     return TK_OK;
