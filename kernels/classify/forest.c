@@ -8,12 +8,15 @@
 
 #include "kernels/classify/forest_layout.h"
 
+/* Inner nodes of a tree; voxels. */
+enum { LARGE_TREE = 2048, SMALL_BLOCK = 256, LARGE_BLOCK = 1024 };
+
 static const double SUM_TOLERANCE = 1e-4; /* of a row's probabilities from 1 */
 
 static const double SIZE_MOST = 1e200;
 
 /* Nanoseconds of a core: a tree's upper nodes for one voxel, and each node below them. */
-static const double TOP_COST = 2.5, VISIT_COST = 1.2;
+static const double TOP_COST = 4, VISIT_COST = 2;
 
 void tk_forest_data_free(tk_forest_data *data) {
     free(data->root), free(data->feature), free(data->threshold), free(data->child), free(data->probability);
@@ -170,13 +173,20 @@ static void set_probability(const tk_forest_data *d, tk_forest *forest) {
 
 static void *zeroed(int64_t count, size_t element) { return calloc((size_t)(count > 0 ? count : 1), element); }
 
+/* A block's values stay in the first level of caches, where small trees leave them room; a large tree is fetched from
+ * afar, for as many voxels as possible. */
+static int block_of(const tk_forest_data *d) {
+    const int wanted = count_inner(d) / d->trees > LARGE_TREE ? LARGE_BLOCK : SMALL_BLOCK;
+    const int fit = TK_FOREST_MEMORY / (d->features + padded(d->classes)) / TK_FOREST_LANES * TK_FOREST_LANES;
+    return fit < wanted ? fit : wanted;
+}
+
 static tk_status make(layout *l) {
     const tk_forest_data *d = l->data;
     tk_forest *f = l->forest;
-    const int fit = TK_FOREST_MEMORY / (d->features + padded(d->classes)) / TK_FOREST_LANES * TK_FOREST_LANES;
     f->features = d->features, f->classes = d->classes, f->trees = d->trees;
     f->width = padded(d->classes);
-    f->block = fit < TK_FOREST_BLOCK_MOST ? fit : TK_FOREST_BLOCK_MOST;
+    f->block = block_of(d);
     while (1 << f->shift < f->block) f->shift++;
     f->probability = zeroed(d->leaves * f->width, sizeof *f->probability);
     f->node = zeroed(count_inner(d), sizeof *f->node);

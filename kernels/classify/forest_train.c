@@ -64,7 +64,7 @@ static void free_grower(grower *g) {
 
 static bool make_grower(const job *j, grower *g) {
     const int64_t count = j->samples->count;
-    *g = (grower){.job = j};
+    *g = (grower){0};
     g->weight = array(count, sizeof *g->weight);
     g->sample = array(count, sizeof *g->sample);
     g->aside = array(count, sizeof *g->aside);
@@ -213,11 +213,12 @@ static bool keep_tree(const grower *g, tree *kept) {
     return true;
 }
 
-static bool grow_tree(grower *g, int number) {
+static bool grow_tree(const job *j, grower *g, int number) {
     waiting stack[WAITING_MOST];
     int waits = 1;
-    g->rng = tk_rng_stream(g->job->choice->seed, TK_DRAW_TREE, (uint64_t)number);
-    for (int f = 0; f < g->job->samples->features; f++) g->order[f] = f;
+    g->job = j;
+    g->rng = tk_rng_stream(j->choice->seed, TK_DRAW_TREE, (uint64_t)number);
+    for (int f = 0; f < j->samples->features; f++) g->order[f] = f;
     g->tree.nodes = 1;
     g->tree.rows = 0;
     stack[0] = (waiting){0, 0, 0, draw_samples(g)};
@@ -225,8 +226,8 @@ static bool grow_tree(grower *g, int number) {
         const waiting w = stack[waits - 1];
         waits += grow_node(g, &w, &stack[waits - 1]) - 1;
     }
-    if (g->job->vote) vote(g);
-    return keep_tree(g, &g->job->trees[number]);
+    if (j->vote) vote(g);
+    return keep_tree(g, &j->trees[number]);
 }
 
 static tk_status grow_all(const job *j, int threads) {
@@ -235,7 +236,7 @@ static tk_status grow_all(const job *j, int threads) {
     for (int t = 0; !failed && t < threads; t++) failed = !make_grower(j, &growers[t]);
     if (!failed) {
 #pragma omp parallel for schedule(dynamic) num_threads(threads) reduction(+ : failed)
-        for (int t = 0; t < j->choice->trees; t++) failed += !grow_tree(&growers[omp_get_thread_num()], t);
+        for (int t = 0; t < j->choice->trees; t++) failed += !grow_tree(j, &growers[omp_get_thread_num()], t);
     }
     for (int t = 0; growers && t < threads; t++) free_grower(&growers[t]);
     free(growers);

@@ -305,9 +305,9 @@ static void check_split(int64_t count, int levels, int64_t least, uint64_t seed)
 static void splits_are_the_best_there_are(void **state) {
     (void)state;
     static const int64_t counts[] = {3, 10, 60, 300};
-    for (int i = 0; i < 4; i++)
+    for (uint64_t i = 0; i < 4; i++)
         for (int levels = 0; levels < 6; levels += 2)
-            for (int64_t least = 1; least < 9; least += 4) check_split(counts[i], levels, least, (uint64_t)(10 + i));
+            for (int64_t least = 1; least < 9; least += 4) check_split(counts[i], levels, least, 10 + i);
 }
 
 static void thresholds_part_neighbours(void **state) {
