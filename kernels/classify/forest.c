@@ -150,7 +150,7 @@ static void set_top(const layout *l, int tree) {
     upper u;
     gather_upper(l, root, &u);
     number_exits(&u);
-    *top = (tk_forest_top){.count = u.count, .exit = {l->code[root]}};
+    *top = (tk_forest_top){.count = u.count, .exits = {l->code[root]}};
     for (int i = 0; i < u.count; i++) {
         const int32_t n = u.node[i];
         const int yes = exits_below(&u, i, 0);
@@ -159,7 +159,7 @@ static void set_top(const layout *l, int tree) {
         top->keep[i] = ~(((UINT32_C(1) << yes) - 1) << u.first[i]);
         for (int side = 0; side < 2; side++) {
             if (u.child[i][side]) continue;
-            top->exit[u.first[i] + (side ? yes : 0)] = l->code[d->child[n] + side];
+            top->exits[u.first[i] + (side ? yes : 0)] = l->code[d->child[n] + side];
             l->forest->visits += l->visits[d->child[n] + side] * l->size[d->child[n] + side] / l->size[root];
         }
     }

@@ -31,7 +31,7 @@ typedef struct tk_forest_top {
     float threshold[TK_FOREST_TOP];
     int32_t row[TK_FOREST_TOP];
     uint32_t keep[TK_FOREST_TOP]; /* the exits, as bits, that a no leaves */
-    int32_t exit[TK_FOREST_TOP + 1];
+    int32_t exits[TK_FOREST_TOP + 1];
 } tk_forest_top;
 
 struct tk_forest {

@@ -34,7 +34,7 @@ static inline bits lowest_bit(bits set) {
 
 /* The exits of `groups` vectors of voxels. */
 static inline __attribute__((always_inline)) void pass_top(const tk_forest_top *top, const float *value, int groups,
-                                                           int32_t *exit) {
+                                                           int32_t *found) {
     bits left[TOGETHER];
     for (int g = 0; g < groups; g++) left[g] = (bits){0} - 1;
     for (int n = 0; n < top->count; n++) {
@@ -49,7 +49,7 @@ static inline __attribute__((always_inline)) void pass_top(const tk_forest_top *
     }
     for (int g = 0; g < groups; g++) {
         const bits first = lowest_bit(left[g]);
-        memcpy(exit + (ptrdiff_t)g * LANES, &first, sizeof first);
+        memcpy(found + (ptrdiff_t)g * LANES, &first, sizeof first);
     }
 }
 
@@ -58,7 +58,7 @@ static void leave_top(const tk_forest_top *top, const float *value, int block, i
     int i = 0;
     for (; i + TOGETHER * LANES <= block; i += TOGETHER * LANES) pass_top(top, value + i, TOGETHER, at + i);
     for (; i < block; i += LANES) pass_top(top, value + i, 1, at + i);
-    for (i = 0; i < block; i++) at[i] = top->exit[at[i]];
+    for (i = 0; i < block; i++) at[i] = top->exits[at[i]];
 }
 
 /* Voxels on their way through some trees: `slot` is tree << shift | voxel, and `at` the node or leaf where it is, as
@@ -152,10 +152,11 @@ static void walk(const tk_forest *f, const float *value, list *walking, list *ar
 /* leaf[slot] of all voxels of a block in some trees. */
 static void find_leaves(const tk_forest *f, int first, int trees, const float *value, int32_t *leaf) {
     int32_t memory[4][TK_FOREST_LIST + LANES];
-    list walking = {trees * f->block, memory[0], memory[1]}, arrived = {0, memory[2], memory[3]};
+    list walking = {0, memory[0], memory[1]}, arrived = {0, memory[2], memory[3]};
     for (int t = 0; t < trees; t++) {
-        leave_top(&f->top[first + t], value, f->block, walking.at + (ptrdiff_t)t * f->block);
-        for (int i = 0; i < f->block; i++) walking.slot[t * f->block + i] = t << f->shift | i;
+        leave_top(&f->top[first + t], value, f->block, walking.at + walking.count);
+        for (int i = 0; i < f->block; i++) walking.slot[walking.count + i] = t << f->shift | i;
+        walking.count += f->block;
     }
     part(&walking, &arrived);
     while (walking.count > 0) walk(f, value, &walking, &arrived);
