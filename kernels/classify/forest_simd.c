@@ -155,8 +155,7 @@ static void find_leaves(const tk_forest *f, int first, int trees, const float *v
     list walking = {0, memory[0], memory[1]}, arrived = {0, memory[2], memory[3]};
     for (int t = 0; t < trees; t++) {
         leave_top(&f->top[first + t], value, f->block, walking.at + walking.count);
-        for (int i = 0; i < f->block; i++) walking.slot[walking.count + i] = t << f->shift | i;
-        walking.count += f->block;
+        for (int i = 0; i < f->block; i++) walking.slot[walking.count++] = t << f->shift | i;
     }
     part(&walking, &arrived);
     while (walking.count > 0) walk(f, value, &walking, &arrived);
