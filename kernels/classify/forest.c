@@ -8,10 +8,15 @@
 
 #include "kernels/classify/forest_layout.h"
 
+/* Inner nodes of a tree; voxels. */
+enum { LARGE_TREE = 2048, SMALL_BLOCK = 256, LARGE_BLOCK = 1024 };
+
 static const double SUM_TOLERANCE = 1e-4; /* of a row's probabilities from 1 */
 
+static const double SIZE_MOST = 1e200;
+
 /* Nanoseconds of a core: a tree's upper nodes for one voxel, and each node below them. */
-static const double TOP_COST = 2.5, VISIT_COST = 1.2;
+static const double TOP_COST = 4, VISIT_COST = 2;
 
 void tk_forest_data_free(tk_forest_data *data) {
     free(data->root), free(data->feature), free(data->threshold), free(data->child), free(data->probability);
@@ -73,8 +78,8 @@ typedef struct layout {
     const tk_forest_data *data;
     tk_forest *forest;
     int32_t *code;  /* [nodes]: a node as tk_forest_node names it */
-    double *visits; /* [nodes]: inner nodes from here to a leaf, expected */
-    double *size;   /* [nodes]: leaves from here on */
+    double *size;   /* [nodes]: leaves from here on, at most SIZE_MOST */
+    double *visits; /* [nodes]: inner nodes from here to a leaf, the mean over these */
 } layout;
 
 static void number_nodes(const layout *l) {
@@ -84,15 +89,22 @@ static void number_nodes(const layout *l) {
 
 static void set_nodes(const layout *l) {
     const tk_forest_data *d = l->data;
-    for (int64_t n = d->nodes - 1; n >= 0; n--) { /* children lie beyond */
-        l->visits[n] = 0;
-        l->size[n] = 1;
+    for (int64_t n = 0; n < d->nodes; n++) {
         if (d->feature[n] < 0) continue;
         const int32_t *next = l->code + d->child[n];
         l->forest->node[l->code[n]] =
             (tk_forest_node){d->threshold[n], d->feature[n] * l->forest->block, {next[0], next[1]}};
-        l->size[n] = l->size[d->child[n]] + l->size[d->child[n] + 1];
-        l->visits[n] = 1 + (l->visits[d->child[n]] + l->visits[d->child[n] + 1]) / 2;
+    }
+}
+
+static void count_leaves(const layout *l) {
+    const tk_forest_data *d = l->data;
+    for (int64_t n = d->nodes - 1; n >= 0; n--) { /* children lie beyond */
+        l->size[n] = 1;
+        if (d->feature[n] < 0) continue;
+        const double *size = l->size + d->child[n], *visits = l->visits + d->child[n], sum = size[0] + size[1];
+        l->size[n] = sum < SIZE_MOST ? sum : SIZE_MOST; /* shared nodes count again and again */
+        l->visits[n] = 1 + (size[0] * visits[0] + size[1] * visits[1]) / sum;
     }
 }
 
@@ -138,7 +150,7 @@ static void set_top(const layout *l, int tree) {
     upper u;
     gather_upper(l, root, &u);
     number_exits(&u);
-    *top = (tk_forest_top){.count = u.count, .exit = {l->code[root]}};
+    *top = (tk_forest_top){.count = u.count, .exits = {l->code[root]}};
     for (int i = 0; i < u.count; i++) {
         const int32_t n = u.node[i];
         const int yes = exits_below(&u, i, 0);
@@ -147,8 +159,8 @@ static void set_top(const layout *l, int tree) {
         top->keep[i] = ~(((UINT32_C(1) << yes) - 1) << u.first[i]);
         for (int side = 0; side < 2; side++) {
             if (u.child[i][side]) continue;
-            top->exit[u.first[i] + (side ? yes : 0)] = l->code[d->child[n] + side];
-            l->forest->visits += l->visits[d->child[n] + side] / (u.count + 1);
+            top->exits[u.first[i] + (side ? yes : 0)] = l->code[d->child[n] + side];
+            l->forest->visits += l->visits[d->child[n] + side] * l->size[d->child[n] + side] / l->size[root];
         }
     }
 }
@@ -161,13 +173,20 @@ static void set_probability(const tk_forest_data *d, tk_forest *forest) {
 
 static void *zeroed(int64_t count, size_t element) { return calloc((size_t)(count > 0 ? count : 1), element); }
 
+/* A block's values stay in the first level of caches, where small trees leave them room; a large tree is fetched from
+ * afar, for as many voxels as possible. */
+static int block_of(const tk_forest_data *d) {
+    const int wanted = count_inner(d) / d->trees > LARGE_TREE ? LARGE_BLOCK : SMALL_BLOCK;
+    const int fit = TK_FOREST_MEMORY / (d->features + padded(d->classes)) / TK_FOREST_LANES * TK_FOREST_LANES;
+    return fit < wanted ? fit : wanted;
+}
+
 static tk_status make(layout *l) {
     const tk_forest_data *d = l->data;
     tk_forest *f = l->forest;
-    const int fit = TK_FOREST_MEMORY / (d->features + padded(d->classes)) / TK_FOREST_LANES * TK_FOREST_LANES;
     f->features = d->features, f->classes = d->classes, f->trees = d->trees;
     f->width = padded(d->classes);
-    f->block = fit < TK_FOREST_BLOCK_MOST ? fit : TK_FOREST_BLOCK_MOST;
+    f->block = block_of(d);
     while (1 << f->shift < f->block) f->shift++;
     f->probability = zeroed(d->leaves * f->width, sizeof *f->probability);
     f->node = zeroed(count_inner(d), sizeof *f->node);
@@ -178,6 +197,7 @@ static tk_status make(layout *l) {
     if (!f->probability || !f->node || !f->top || !l->code || !l->visits || !l->size) return TK_NO_MEMORY;
     number_nodes(l);
     set_nodes(l);
+    count_leaves(l);
     for (int t = 0; t < d->trees; t++) set_top(l, t);
     set_probability(d, f);
     return TK_OK;

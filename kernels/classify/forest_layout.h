@@ -1,18 +1,20 @@
 /* How a forest lies in memory to predict (forest.c makes it), and the inner loop.
  *
- * A block of voxels goes through tree after tree. The upper inner nodes of a tree, at most TK_FOREST_TOP in breadth-first
- * order, are asked for every voxel, a vector of voxels at a time and without a branch: each node whose answer is no
- * takes the exits below its yes from a set of bits, and the first exit left is the voxel's (QuickScorer: C. Lucchese et
- * al., SIGIR 2015). From there on voxels walk one by one, those of a block in turn, so that none waits for another. */
+ * A block of voxels goes through the trees, some at a time. The upper inner nodes of a tree, at most TK_FOREST_TOP,
+ * those with the most leaves below, are asked for every voxel, a vector of voxels at a time and without a branch: each
+ * node whose answer is no takes the exits below its yes from a set of bits, and the first exit left is the voxel's
+ * (QuickScorer: C. Lucchese et al., SIGIR 2015). From there on all voxels in all of these trees go one node further in
+ * turn, so that none waits for another, until each is at a leaf. */
 #ifndef TK_KERNELS_CLASSIFY_FOREST_LAYOUT_H
 #define TK_KERNELS_CLASSIFY_FOREST_LAYOUT_H
 
 #include "kernels/classify/forest.h"
 #include "kernels/common/cpu.h"
 
-enum { TK_FOREST_TOP = 31, TK_FOREST_LANES = 16, TK_FOREST_BLOCK_MOST = 1024, TK_FOREST_LIST = 4096, TK_FOREST_PAD = 4 };
+/* Nodes; voxels of the longest vector; voxels times trees at a time; the classes of a row are a multiple of this. */
+enum { TK_FOREST_TOP = 31, TK_FOREST_LANES = 16, TK_FOREST_LIST = 4096, TK_FOREST_PAD = 4 };
 
-/* Floats of one thread's block: for as many voxels as fit in them, or TK_FOREST_LANES. */
+/* Floats of one thread's block, on its stack: values and sums of at least TK_FOREST_LANES voxels. */
 enum { TK_FOREST_MEMORY = 40960 };
 
 /* An inner node: voxels whose value at row + voxel is below the threshold go to next[0], others to next[1]. From 0 on
@@ -29,7 +31,7 @@ typedef struct tk_forest_top {
     float threshold[TK_FOREST_TOP];
     int32_t row[TK_FOREST_TOP];
     uint32_t keep[TK_FOREST_TOP]; /* the exits, as bits, that a no leaves */
-    int32_t exit[TK_FOREST_TOP + 1];
+    int32_t exits[TK_FOREST_TOP + 1];
 } tk_forest_top;
 
 struct tk_forest {

@@ -1,5 +1,5 @@
-/* A block of voxels through all trees (forest_layout.h). Comparisons and additions alone, the latter in the order of the
- * trees: the same bits on each instruction set. */
+/* A block of voxels through all trees (forest_layout.h). Comparisons and additions alone, the latter in the order of
+ * the trees: the same bits on each instruction set. */
 #include <string.h>
 
 #include "kernels/classify/forest_layout.h"
@@ -34,7 +34,7 @@ static inline bits lowest_bit(bits set) {
 
 /* The exits of `groups` vectors of voxels. */
 static inline __attribute__((always_inline)) void pass_top(const tk_forest_top *top, const float *value, int groups,
-                                                           int32_t *exit) {
+                                                           int32_t *found) {
     bits left[TOGETHER];
     for (int g = 0; g < groups; g++) left[g] = (bits){0} - 1;
     for (int n = 0; n < top->count; n++) {
@@ -49,7 +49,7 @@ static inline __attribute__((always_inline)) void pass_top(const tk_forest_top *
     }
     for (int g = 0; g < groups; g++) {
         const bits first = lowest_bit(left[g]);
-        memcpy(exit + (ptrdiff_t)g * LANES, &first, sizeof first);
+        memcpy(found + (ptrdiff_t)g * LANES, &first, sizeof first);
     }
 }
 
@@ -58,7 +58,7 @@ static void leave_top(const tk_forest_top *top, const float *value, int block, i
     int i = 0;
     for (; i + TOGETHER * LANES <= block; i += TOGETHER * LANES) pass_top(top, value + i, TOGETHER, at + i);
     for (; i < block; i += LANES) pass_top(top, value + i, 1, at + i);
-    for (i = 0; i < block; i++) at[i] = top->exit[at[i]];
+    for (i = 0; i < block; i++) at[i] = top->exits[at[i]];
 }
 
 /* Voxels on their way through some trees: `slot` is tree << shift | voxel, and `at` the node or leaf where it is, as
@@ -70,13 +70,15 @@ typedef struct list {
 
 #if defined(__AVX512F__)
 
+static inline __mmask16 first_lanes(int count) { return (__mmask16)(count < LANES ? (1U << count) - 1 : 0xFFFFU); }
+
 /* One node further. Threshold and row come as one element of 64 bits. */
 static void step(const tk_forest *f, const float *value, const list *walking) {
     const __m512i even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
     const __m512i one = _mm512_set1_epi32(1), odd = _mm512_add_epi32(even, one);
     const __m512i of_voxel = _mm512_set1_epi32((1 << f->shift) - 1);
     for (int i = 0; i < walking->count; i += LANES) {
-        const __mmask16 mask = walking->count - i < LANES ? (__mmask16)((1U << (walking->count - i)) - 1) : 0xFFFF;
+        const __mmask16 mask = first_lanes(walking->count - i);
         const __m512i slot = _mm512_loadu_si512(walking->slot + i);
         const __m512i half = _mm512_slli_epi32(_mm512_maskz_loadu_epi32(mask, walking->at + i), 1);
         const __m512i low = _mm512_i32gather_epi64(_mm512_castsi512_si256(half), f->node, 8);
@@ -97,7 +99,7 @@ static void part(list *walking, list *arrived) {
     const int count = walking->count;
     walking->count = 0;
     for (int i = 0; i < count; i += LANES) {
-        const __mmask16 mask = count - i < LANES ? (__mmask16)((1U << (count - i)) - 1) : 0xFFFF;
+        const __mmask16 mask = first_lanes(count - i);
         const __m512i slot = _mm512_loadu_si512(walking->slot + i), at = _mm512_loadu_si512(walking->at + i);
         const __mmask16 leaf = _mm512_mask_cmplt_epi32_mask(mask, at, _mm512_setzero_si512()), inner = mask & ~leaf;
         _mm512_storeu_si512(walking->slot + walking->count, _mm512_maskz_compress_epi32(inner, slot));
@@ -109,27 +111,39 @@ static void part(list *walking, list *arrived) {
     }
 }
 
+/* One node further; those who are at a leaf then move to another list. In two loops: gathers wait for stores whose
+ * place is not known yet, and the lists' lengths are known late. */
+static void walk(const tk_forest *f, const float *value, list *walking, list *arrived) {
+    step(f, value, walking);
+    part(walking, arrived);
+}
+
 #else
 
-/* One node further. */
-static void step(const tk_forest *f, const float *value, const list *walking) {
-    const int32_t of_voxel = (1 << f->shift) - 1;
-    for (int i = 0; i < walking->count; i++) {
-        const tk_forest_node *n = f->node + walking->at[i];
-        walking->at[i] = n->next[!(value[n->row + (walking->slot[i] & of_voxel)] < n->threshold)];
-    }
+/* Puts a voxel into one of two lists: it is written behind both, and one of them grows. */
+static inline void deal(int32_t slot, int32_t at, list *walking, list *arrived) {
+    walking->slot[walking->count] = arrived->slot[arrived->count] = slot;
+    walking->at[walking->count] = arrived->at[arrived->count] = at;
+    walking->count += at >= 0;
+    arrived->count += at < 0;
 }
 
 /* Moves those who are at a leaf from one list to another. */
 static void part(list *walking, list *arrived) {
     const int count = walking->count;
     walking->count = 0;
+    for (int i = 0; i < count; i++) deal(walking->slot[i], walking->at[i], walking, arrived);
+}
+
+/* One node further; those who are at a leaf then move to another list. */
+static void walk(const tk_forest *f, const float *value, list *walking, list *arrived) {
+    const int32_t of_voxel = (1 << f->shift) - 1;
+    const int count = walking->count;
+    walking->count = 0;
     for (int i = 0; i < count; i++) {
-        const int32_t slot = walking->slot[i], at = walking->at[i];
-        walking->slot[walking->count] = arrived->slot[arrived->count] = slot;
-        walking->at[walking->count] = arrived->at[arrived->count] = at;
-        walking->count += at >= 0;
-        arrived->count += at < 0;
+        const int32_t slot = walking->slot[i];
+        const tk_forest_node *n = f->node + walking->at[i];
+        deal(slot, n->next[!(value[n->row + (slot & of_voxel)] < n->threshold)], walking, arrived);
     }
 }
 
@@ -138,12 +152,13 @@ static void part(list *walking, list *arrived) {
 /* leaf[slot] of all voxels of a block in some trees. */
 static void find_leaves(const tk_forest *f, int first, int trees, const float *value, int32_t *leaf) {
     int32_t memory[4][TK_FOREST_LIST + LANES];
-    list walking = {trees * f->block, memory[0], memory[1]}, arrived = {0, memory[2], memory[3]};
+    list walking = {0, memory[0], memory[1]}, arrived = {0, memory[2], memory[3]};
     for (int t = 0; t < trees; t++) {
-        leave_top(&f->top[first + t], value, f->block, walking.at + (ptrdiff_t)t * f->block);
-        for (int i = 0; i < f->block; i++) walking.slot[t * f->block + i] = t << f->shift | i;
+        leave_top(&f->top[first + t], value, f->block, walking.at + walking.count);
+        for (int i = 0; i < f->block; i++) walking.slot[walking.count++] = t << f->shift | i;
     }
-    for (part(&walking, &arrived); walking.count > 0; part(&walking, &arrived)) step(f, value, &walking);
+    part(&walking, &arrived);
+    while (walking.count > 0) walk(f, value, &walking, &arrived);
     for (int i = 0; i < arrived.count; i++) leaf[arrived.slot[i]] = arrived.at[i];
 }
 
@@ -156,7 +171,8 @@ static inline __attribute__((always_inline)) void add_rows(const tk_forest *f, i
             memcpy(&sum, to, sizeof sum);
             for (int t = 0; t < trees; t++) {
                 quad row;
-                memcpy(&row, f->probability + (ptrdiff_t)~leaf[t << f->shift | i] * quads * TK_FOREST_PAD + q, sizeof row);
+                memcpy(&row, f->probability + (ptrdiff_t)~leaf[t << f->shift | i] * quads * TK_FOREST_PAD + q,
+                       sizeof row);
                 sum += row;
             }
             memcpy(to, &sum, sizeof sum);

@@ -125,8 +125,7 @@ void tk_split_try(const tk_split_node *node, int feature, const int64_t total[TK
         add(&right, label, -draws);
         const int at = (int)(entry[i] >> RANK_BIT), next = (int)(entry[i + 1] >> RANK_BIT);
         if (at == next || i + 1 < node->least || node->count - i - 1 < node->least) continue;
-        const double score =
-            (double)left.squares / (double)left.sum + (double)right.squares / (double)right.sum;
+        const double score = (double)left.squares / (double)left.sum + (double)right.squares / (double)right.sum;
         if (best->feature < 0 || score > best->score) *best = (tk_split){feature, at, next, score};
     }
 }

@@ -11,8 +11,8 @@ enum { TK_RANKS_MOST = 65536 };
  * follow each other share one. Some ranks are of no value. */
 typedef struct tk_ranks {
     int64_t count;
-    int most;         /* ranks of a feature */
-    uint16_t *rank;   /* [features][count] */
+    int most;          /* ranks of a feature */
+    uint16_t *rank;    /* [features][count] */
     float *low, *high; /* [features][most]: the least and the greatest value of a rank */
 } tk_ranks;
 

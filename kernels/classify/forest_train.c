@@ -10,8 +10,8 @@
 #include "kernels/classify/forest_split.h"
 #include "kernels/common/rng.h"
 
-/* The purpose of a tree's stream; halving an int32_t number of samples, at most 32 nodes wait; a vote of one tree. */
-enum { TREE_PURPOSE = 0x70, WAITING_MOST = 33, VOTE = 1 << 16 };
+/* What the stream of a tree is for; of fewer than 2^31 samples, halved again and again, fewer nodes wait; a vote. */
+enum { TK_DRAW_TREE = 21, WAITING_MOST = 33, VOTE = 1 << 16 };
 
 /* A tree as tk_forest_data has them, but a leaf's row is its class when all its samples are of one, and classes plus
  * the number of one of the tree's own rows otherwise. */
@@ -27,11 +27,11 @@ typedef struct job {
     const tk_forest_choice *choice;
     int candidates;
     tk_ranks ranks;
-    int present;           /* classes that occur */
-    int64_t *begin;        /* [present + 1]: where these begin in … */
-    uint32_t *member;      /* [count]: samples by class */
-    tree *trees;           /* [choice->trees] */
-    uint32_t *vote;        /* [count][classes], of trees that did not see the sample; NULL: not wanted */
+    int present;      /* classes that occur */
+    int64_t *begin;   /* [present + 1]: where these begin in … */
+    uint32_t *member; /* [count]: samples by class */
+    tree *trees;      /* [choice->trees] */
+    uint32_t *vote;   /* [count][classes], of trees that did not see the sample; NULL: not wanted */
 } job;
 
 /* What one thread grows a tree in. */
@@ -64,7 +64,7 @@ static void free_grower(grower *g) {
 
 static bool make_grower(const job *j, grower *g) {
     const int64_t count = j->samples->count;
-    *g = (grower){.job = j};
+    *g = (grower){0};
     g->weight = array(count, sizeof *g->weight);
     g->sample = array(count, sizeof *g->sample);
     g->aside = array(count, sizeof *g->aside);
@@ -76,7 +76,9 @@ static bool make_grower(const job *j, grower *g) {
 }
 
 /* Uniform in 0 … count - 1. */
-static int64_t draw(tk_rng *rng, int64_t count) { return (int64_t)((uint64_t)tk_rng_word(rng) * (uint64_t)count >> 32); }
+static int64_t draw(tk_rng *rng, int64_t count) {
+    return (int64_t)((uint64_t)tk_rng_word(rng) * (uint64_t)count >> 32);
+}
 
 /* As many samples as there are, drawn with replacement; how many different ones. */
 static int64_t draw_samples(grower *g) {
@@ -111,8 +113,8 @@ static int count_draws(const grower *g, const waiting *w, int64_t total[TK_CLASS
 /* The best split by some features, chosen at random; by further ones while there is none. */
 static tk_split find_split(grower *g, const waiting *w, const int64_t total[TK_CLASSES_MOST]) {
     const job *j = g->job;
-    const tk_split_node node = {j->samples, &j->ranks,        g->sample + w->from, g->weight,
-                                w->to - w->from, j->choice->least, g->entry,            g->spare};
+    const tk_split_node node = {
+        j->samples, &j->ranks, g->sample + w->from, g->weight, w->to - w->from, j->choice->least, g->entry, g->spare};
     tk_split best = {.feature = -1};
     for (int i = 0; i < j->samples->features && (i < j->candidates || best.feature < 0); i++) {
         const int k = i + (int)draw(&g->rng, j->samples->features - i), feature = g->order[k];
@@ -159,8 +161,8 @@ static int grow_node(grower *g, const waiting *w, waiting next[2]) {
     const tk_forest_choice *choice = g->job->choice;
     int64_t total[TK_CLASSES_MOST];
     const int classes_here = count_draws(g, w, total);
-    const bool grows = classes_here > 1 && (w->to - w->from) / 2 >= choice->least &&
-                       (choice->depth == 0 || w->depth < choice->depth);
+    const bool grows =
+        classes_here > 1 && (w->to - w->from) / 2 >= choice->least && (choice->depth == 0 || w->depth < choice->depth);
     const tk_split split = grows ? find_split(g, w, total) : (tk_split){.feature = -1};
     if (split.feature < 0) {
         make_leaf(g, w->node, classes_here, total);
@@ -191,8 +193,8 @@ static void vote(const grower *g) {
         if (g->weight[i]) continue;
         const int32_t leaf = leaf_of(&g->tree, s, i);
         for (int c = 0; c < s->classes; c++) {
-            const float share = leaf < s->classes ? (float)(leaf == c)
-                                                  : g->tree.row[(int64_t)(leaf - s->classes) * s->classes + c];
+            const float share =
+                leaf < s->classes ? (float)(leaf == c) : g->tree.row[(int64_t)(leaf - s->classes) * s->classes + c];
 #pragma omp atomic
             g->job->vote[i * s->classes + c] += (uint32_t)(share * VOTE + 0.5F);
         }
@@ -211,11 +213,12 @@ static bool keep_tree(const grower *g, tree *kept) {
     return true;
 }
 
-static bool grow_tree(grower *g, int number) {
+static bool grow_tree(const job *j, grower *g, int number) {
     waiting stack[WAITING_MOST];
     int waits = 1;
-    g->rng = tk_rng_stream(g->job->choice->seed, TREE_PURPOSE, (uint64_t)number);
-    for (int f = 0; f < g->job->samples->features; f++) g->order[f] = f;
+    g->job = j;
+    g->rng = tk_rng_stream(j->choice->seed, TK_DRAW_TREE, (uint64_t)number);
+    for (int f = 0; f < j->samples->features; f++) g->order[f] = f;
     g->tree.nodes = 1;
     g->tree.rows = 0;
     stack[0] = (waiting){0, 0, 0, draw_samples(g)};
@@ -223,8 +226,8 @@ static bool grow_tree(grower *g, int number) {
         const waiting w = stack[waits - 1];
         waits += grow_node(g, &w, &stack[waits - 1]) - 1;
     }
-    if (g->job->vote) vote(g);
-    return keep_tree(g, &g->job->trees[number]);
+    if (j->vote) vote(g);
+    return keep_tree(g, &j->trees[number]);
 }
 
 static tk_status grow_all(const job *j, int threads) {
@@ -233,7 +236,7 @@ static tk_status grow_all(const job *j, int threads) {
     for (int t = 0; !failed && t < threads; t++) failed = !make_grower(j, &growers[t]);
     if (!failed) {
 #pragma omp parallel for schedule(dynamic) num_threads(threads) reduction(+ : failed)
-        for (int t = 0; t < j->choice->trees; t++) failed += !grow_tree(&growers[omp_get_thread_num()], t);
+        for (int t = 0; t < j->choice->trees; t++) failed += !grow_tree(j, &growers[omp_get_thread_num()], t);
     }
     for (int t = 0; growers && t < threads; t++) free_grower(&growers[t]);
     free(growers);
