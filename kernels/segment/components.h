@@ -1,9 +1,10 @@
-/* Connected components of a mask block, by runs and union-find.
+/* Connected components of a block of a mask, or of labels, by runs and union-find.
  *
  * Voxels are connected when they share a face (connectivity 6), a face or an edge (18), or a face, an edge or a corner
  * (26); on a single plane these are 4, 8 and 8, and as connectivities 4 and 8 take each plane of a volume for itself.
- * Components are numbered 1, 2, … in the order of their first voxels in
- * the raster order z, y, x, whatever the number of threads: the numbering of scipy.ndimage.label.
+ * Of labels, only voxels of equal label are connected, and those of label 0 to none. Components are numbered 1, 2, … in
+ * the order of their first voxels in the raster order z, y, x, whatever the number of threads: the numbering of
+ * scipy.ndimage.label.
  *
  * Run-based labelling: He, Chao, Suzuki, "A run-based two-scan labeling algorithm", IEEE Trans. Image Processing 17,
  * 2008; the sets are those of union_find.h. */
@@ -18,6 +19,7 @@
  * between belongs to a run. */
 typedef struct tk_components {
     int64_t size[3];
+    int64_t row_runs;      /* the most runs that a row can have */
     uint32_t *begin, *end; /* of each row */
     uint32_t *edge;        /* run r covers edge[2r] <= x < edge[2r+1] */
     uint32_t *component;   /* of run r, 1 … count */
@@ -38,13 +40,21 @@ typedef struct tk_shell_run {
     uint32_t component; /* 1 … count of its block */
 } tk_shell_run;
 
-/* Scratch bytes that tk_components_find needs for a block of this size; they hold the result, too. */
+/* Scratch bytes that tk_components_find and tk_components_of_labels need for a block of this size; they hold the
+ * result, too. SIZE_MAX when the block has 2^31 possible runs or more. */
 size_t tk_components_scratch(const int64_t size[3]);
+size_t tk_components_of_labels_scratch(const int64_t size[3]);
 
 /* Finds the components of a mask that is not empty (non-zero is object); connectivity is 4, 6, 8, 18 or 26. The result
  * lives in the scratch: the caller marks before and rewinds when done with it. Errors: TK_NO_MEMORY when the scratch is
  * too small, TK_FAILED when the block has 2^31 possible runs or more. */
 tk_status tk_components_find(tk_cview_u8 mask, int connectivity, tk_components *components, tk_work *work);
+
+/* The same of labels: the connected parts of equal label other than 0. */
+tk_status tk_components_of_labels(tk_cview_u32 labels, int connectivity, tk_components *components, tk_work *work);
+
+/* value[c-1] := the label of component c; `labels` are those that the components were found in. */
+void tk_components_values(const tk_components *components, tk_cview_u32 labels, uint32_t *value);
 
 /* first[c-1] := the smallest index in the whole image of a voxel of component c, for a block that covers `box`.
  * Ascending. */

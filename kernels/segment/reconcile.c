@@ -12,7 +12,8 @@ typedef struct row_cursor {
 typedef struct sweep {
     const tk_shell_run *run;
     int64_t runs, width;
-    uint32_t *set; /* of components by their position in the sorted `first` */
+    uint32_t *set;         /* of components by their position in the sorted `first` */
+    const uint32_t *value; /* their labels, in the same order; NULL: runs are of a mask */
 } sweep;
 
 size_t tk_reconcile_scratch(int64_t components, int64_t runs) {
@@ -31,7 +32,9 @@ static void seek_row(const sweep *s, row_cursor *at, int64_t row) {
     at->end = i;
 }
 
+/* Joins the components of two runs that touch: of labels, if they are equal. */
 static void join(const sweep *s, int64_t a, int64_t b) {
+    if (s->value && s->value[s->run[a].component] != s->value[s->run[b].component]) return;
     tk_set_join(s->set, tk_set_root(s->set, s->run[a].component), s->run[b].component);
 }
 
@@ -41,13 +44,15 @@ static void join_within(const sweep *s, row_cursor at) {
         if (s->run[i - 1].index + s->run[i - 1].length == s->run[i].index) join(s, i - 1, i);
 }
 
-/* Runs of two rows that touch; `offset` is how far the other row's indices lie before this one's. */
+/* Runs of two rows that touch; `offset` is how far the other row's indices lie before this one's. Where two runs end at
+ * the same voxel, and reach diagonally, the next run of this row can touch the other one, too. */
 static void join_across(const sweep *s, row_cursor at, row_cursor other, int64_t offset, int64_t reach) {
     int64_t a = at.begin, b = other.begin;
     while (a < at.end && b < other.end) {
         const int64_t a_lo = s->run[a].index, a_hi = a_lo + s->run[a].length;
         const int64_t b_lo = s->run[b].index + offset, b_hi = b_lo + s->run[b].length;
         if (b_lo < a_hi + reach && a_lo < b_hi + reach) join(s, a, b);
+        if (b_hi == a_hi && reach > 0 && a + 1 < at.end && s->run[a + 1].index == a_hi) join(s, a + 1, b);
         if (b_hi <= a_hi)
             b++;
         else
@@ -90,6 +95,11 @@ static void sort_components(int64_t *first, int64_t components, tk_shell_run *ru
     for (int64_t i = 0; i < runs; i++) run[i].component = position[run[i].component - 1];
 }
 
+/* Labels in the order of the sorted components. */
+static void sort_values(const uint32_t *value, const uint32_t *position, int64_t components, uint32_t *sorted) {
+    for (int64_t i = 0; i < components; i++) sorted[position[i]] = value[i];
+}
+
 /* A root precedes all others of its set, so numbers rise with the smallest index. */
 static int64_t number_sets(const uint32_t *set, int64_t components, uint32_t *number) {
     uint32_t count = 0;
@@ -97,8 +107,9 @@ static int64_t number_sets(const uint32_t *set, int64_t components, uint32_t *nu
     return count;
 }
 
-static tk_status reconcile(int64_t *first, uint32_t *number, int64_t components, tk_shell_run *run, int64_t runs,
-                           const int64_t size[3], int connectivity, int64_t *count, tk_scratch *scratch) {
+static tk_status reconcile(int64_t *first, const uint32_t *value, uint32_t *number, int64_t components,
+                           tk_shell_run *run, int64_t runs, const int64_t size[3], int connectivity, int64_t *count,
+                           tk_scratch *scratch) {
     const int64_t length = components > runs ? components : runs;
     tk_shell_run *records = tk_scratch_take(scratch, length, sizeof *records);
     tk_shell_run *spare = tk_scratch_take(scratch, length, sizeof *spare);
@@ -106,20 +117,22 @@ static tk_status reconcile(int64_t *first, uint32_t *number, int64_t components,
     uint32_t *set = tk_scratch_take(scratch, components, sizeof *set);
     if (!records || !spare || !position || !set) return TK_NO_MEMORY;
     sort_components(first, components, run, runs, records, spare, position);
+    uint32_t *sorted = (uint32_t *)(void *)records; /* which are not needed any more */
+    if (value) sort_values(value, position, components, sorted);
     for (int64_t i = 0; i < components; i++) set[i] = (uint32_t)i;
-    const sweep s = {tk_sort_by_index(run, spare, runs), runs, size[TK_X], set};
+    const sweep s = {tk_sort_by_index(run, spare, runs), runs, size[TK_X], set, value ? sorted : NULL};
     sweep_rows(&s, size, connectivity);
     *count = number_sets(set, components, number);
     return TK_OK;
 }
 
-tk_status tk_reconcile(int64_t *first, uint32_t *number, int64_t components, tk_shell_run *run, int64_t runs,
-                       const int64_t size[3], int connectivity, int64_t *count, tk_scratch *scratch) {
+tk_status tk_reconcile(int64_t *first, const uint32_t *value, uint32_t *number, int64_t components, tk_shell_run *run,
+                       int64_t runs, const int64_t size[3], int connectivity, int64_t *count, tk_scratch *scratch) {
     *count = 0;
     if (components >= UINT32_MAX) return TK_UNSOLVABLE;
     if (components == 0) return TK_OK;
     const size_t mark = tk_scratch_mark(scratch);
-    const tk_status status = reconcile(first, number, components, run, runs, size, connectivity, count, scratch);
+    const tk_status status = reconcile(first, value, number, components, run, runs, size, connectivity, count, scratch);
     tk_scratch_rewind(scratch, mark);
     return status;
 }

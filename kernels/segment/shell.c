@@ -15,6 +15,16 @@ void tk_components_first(const tk_components *c, const tk_box *image, const tk_b
             if (c->component[r] > known) first[known++] = index_of(c, image, box, row, c->edge[2 * r]);
 }
 
+void tk_components_values(const tk_components *c, tk_cview_u32 labels, uint32_t *value) {
+    int64_t known = 0;
+    for (int64_t row = 0; row < c->size[TK_Z] * c->size[TK_Y]; row++) {
+        const uint32_t *voxels =
+            labels.data + row / c->size[TK_Y] * labels.stride[TK_Z] + row % c->size[TK_Y] * labels.stride[TK_Y];
+        for (int64_t r = c->begin[row]; r < c->end[row]; r++)
+            if (c->component[r] > known) value[known++] = voxels[c->edge[2 * r]];
+    }
+}
+
 /* Which rows of an axis lie on the image's border, as far as the axis has one. */
 static bool on_border(const tk_box *image, int axis, int64_t at) {
     return image->hi[axis] > 1 && (at == 0 || at == image->hi[axis] - 1);
@@ -76,11 +86,11 @@ tk_status tk_components_number(const tk_components *c, const tk_box *image, cons
 }
 
 int64_t tk_components_shell_most(const tk_components *c) {
-    const int64_t rows = c->size[TK_Z] * c->size[TK_Y], runs = (c->size[TK_X] + 1) / 2;
+    const int64_t rows = c->size[TK_Z] * c->size[TK_Y];
     const int64_t inner_z = c->size[TK_Z] > 2 ? c->size[TK_Z] - 2 : 0;
     const int64_t inner_y = c->size[TK_Y] > 2 ? c->size[TK_Y] - 2 : 0;
     const int64_t inner = inner_z * inner_y;
-    return (rows - inner) * (runs > 2 ? runs : 2) + inner * 2;
+    return (rows - inner) * (c->row_runs > 2 ? c->row_runs : 2) + inner * 2;
 }
 
 /* Is the row on a face across z or y that another block lies behind? */

@@ -373,6 +373,34 @@ static void labels_do_not_depend_on_tiles(void **state) {
             }
 }
 
+/* The connected parts of labels, the same way; and again by size and border, where parts must be added up over tiles.
+ */
+static void parts_of_labels_do_not_depend_on_tiles(void **state) {
+    (void)state;
+    static const struct {
+        const char *params;
+        int connectivity;
+    } cases[] = {{"{connectivity: 6}", 6}, {"{connectivity: 18}", 18}, {"{}", 26}};
+    for (int kind = 0; kind < LABEL_KINDS; kind++)
+        for (int s = 0; s < SIZES; s++) {
+            uint32_t *values = make_labels((label_kind)kind, sizes[s], 36);
+            uint32_t *expected = must_allocate(count_of(sizes[s]), sizeof *expected);
+            for (int c = 0; c < 3; c++) {
+                ref_components_of_labels(values, sizes[s], cases[c].connectivity, expected);
+                const task t = task_of("relabel", cases[c].params, sizes[s], values);
+                const outcome whole = check_grids(&t);
+                assert_int_equal(whole.status, TK_OK);
+                assert_memory_equal(whole.data, expected, whole.size);
+                free(whole.data);
+            }
+            const task t =
+                task_of("relabel", "{connectivity: 18, min_size: 3, exclude_border: true}", sizes[s], values);
+            const outcome some = check_grids(&t);
+            assert_int_equal(some.status, TK_OK);
+            free(some.data), free(values), free(expected);
+        }
+}
+
 static void tables_do_not_depend_on_tiles(void **state) {
     (void)state;
     for (int kind = 0; kind < MASK_KINDS; kind++)
@@ -598,6 +626,7 @@ int main(void) {
         cmocka_unit_test(images_do_not_depend_on_tiles),
         cmocka_unit_test(otsu_does_not_depend_on_tiles),
         cmocka_unit_test(labels_do_not_depend_on_tiles),
+        cmocka_unit_test(parts_of_labels_do_not_depend_on_tiles),
         cmocka_unit_test(tables_do_not_depend_on_tiles),
         cmocka_unit_test(labels_of_time_points_are_kept_apart),
         cmocka_unit_test(decisions_are_over_all_time_points),

@@ -1,14 +1,17 @@
 /* A record is a header and what it counts:
  *
  *   COMPONENTS   tk_component[count]
- *   RUNS         int64 first[components], tk_shell_run[count]; a run names its component by its position in `first`,
- * plus 1 PAIRS        tk_component_pair[count] */
+ *   RUNS         int64 first[components], tk_shell_run[count]; a run names its component by its position in `first`
+ *                plus 1
+ *   LABEL_RUNS   int64 first[components], uint32 value[components] padded to a multiple of 8 bytes,
+ *                tk_shell_run[count]: runs of labels, and the labels
+ *   PAIRS        tk_component_pair[count] */
 #include "workflows/steps/components_records.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 3, COMPONENTS = 1, RUNS, PAIRS };
+enum { VERSION = 3, COMPONENTS = 1, RUNS, PAIRS, LABEL_RUNS };
 
 typedef struct header {
     uint32_t version, kind;
@@ -18,12 +21,20 @@ typedef struct header {
 /* A record in a row of them. */
 typedef struct record {
     header head;
-    const unsigned char *first, *items; /* RUNS: first[]; what is counted */
-    size_t end;                         /* where the next one begins */
+    const unsigned char *first, *value, *items; /* of runs: first[], and value[] or NULL; what is counted */
+    size_t end;                                 /* where the next one begins */
 } record;
 
+static bool is_runs(const record *r) { return r->head.kind == RUNS || r->head.kind == LABEL_RUNS; }
+
 static size_t item_size(uint32_t kind) {
-    return kind == COMPONENTS ? sizeof(tk_component) : kind == RUNS ? sizeof(tk_shell_run) : sizeof(tk_component_pair);
+    return kind == COMPONENTS ? sizeof(tk_component) : kind == PAIRS ? sizeof(tk_component_pair) : sizeof(tk_shell_run);
+}
+
+/* What first[] and value[] take. */
+static size_t first_bytes(int64_t components) { return (size_t)components * sizeof(int64_t); }
+static size_t value_bytes(uint32_t kind, int64_t components) {
+    return kind == LABEL_RUNS ? ((size_t)components * sizeof(uint32_t) + 7) / 8 * 8 : 0;
 }
 
 /* The record at `at`, checked against what is left. */
@@ -32,12 +43,14 @@ static tk_status read_record(const tk_bytes *records, size_t at, record *r) {
     memcpy(&r->head, records->data + at, sizeof r->head);
     const size_t left = records->size - at - sizeof r->head;
     const header *h = &r->head;
-    if (h->version != VERSION || h->kind < COMPONENTS || h->kind > PAIRS || h->components < 0 || h->count < 0)
+    if (h->version != VERSION || h->kind < COMPONENTS || h->kind > LABEL_RUNS || h->components < 0 || h->count < 0)
         return TK_FAILED;
     if ((uint64_t)h->components > left / sizeof(int64_t)) return TK_FAILED;
-    const size_t lists = (size_t)h->components * sizeof(int64_t);
+    const size_t lists = first_bytes(h->components) + value_bytes(h->kind, h->components);
+    if (lists > left) return TK_FAILED;
     if ((uint64_t)h->count > (left - lists) / item_size(h->kind)) return TK_FAILED;
     r->first = records->data + at + sizeof *h;
+    r->value = h->kind == LABEL_RUNS ? r->first + first_bytes(h->components) : NULL;
     r->items = r->first + lists;
     r->end = at + sizeof *h + lists + (size_t)h->count * item_size(h->kind);
     return TK_OK;
@@ -61,15 +74,21 @@ static tk_status append_components(const tk_components *found, const tk_block *t
     return TK_OK;
 }
 
-static tk_status append_runs(const tk_components *found, const tk_block *mask, tk_bytes *partial) {
-    const size_t at = partial->size, lists = (size_t)found->count * sizeof(int64_t);
-    TK_TRY(append_header(partial, RUNS, mask->time, found->count, 0));
-    const size_t first = partial->size, runs = first + lists;
+/* The runs on the shell; of labels, too, what the components are called. */
+static tk_status append_runs(const tk_components *found, const tk_block *tile, tk_bytes *partial) {
+    const uint32_t kind = tile->kind == TK_KIND_LABELS ? LABEL_RUNS : RUNS;
+    const size_t at = partial->size, values = value_bytes(kind, found->count);
+    TK_TRY(append_header(partial, kind, tile->time, found->count, 0));
+    const size_t first = partial->size, value = first + first_bytes(found->count), runs = value + values;
     TK_TRY(tk_bytes_resize(partial, runs + (size_t)tk_components_shell_most(found) * sizeof(tk_shell_run)));
-    tk_components_first(found, &mask->image, &mask->box, (int64_t *)(void *)(partial->data + first));
+    tk_components_first(found, &tile->image, &tile->box, (int64_t *)(void *)(partial->data + first));
+    if (kind == LABEL_RUNS) {
+        memset(partial->data + value, 0, values);
+        tk_components_values(found, tk_read_u32(tile->u32), (uint32_t *)(void *)(partial->data + value));
+    }
     const int64_t count =
-        tk_components_shell(found, &mask->image, &mask->box, (tk_shell_run *)(void *)(partial->data + runs));
-    const header h = {VERSION, RUNS, mask->time, found->count, count};
+        tk_components_shell(found, &tile->image, &tile->box, (tk_shell_run *)(void *)(partial->data + runs));
+    const header h = {VERSION, kind, tile->time, found->count, count};
     memcpy(partial->data + at, &h, sizeof h);
     return tk_bytes_resize(partial, count > 0 ? runs + (size_t)count * sizeof(tk_shell_run) : at);
 }
@@ -115,20 +134,25 @@ static tk_status split_components(const shares *s, const record *r, tk_bytes par
 static tk_status append_some_runs(const record *r, const shares *s, int64_t from, int64_t to, uint32_t *known,
                                   tk_bytes *part) {
     const int64_t *first = (const int64_t *)(const void *)r->first;
+    const uint32_t *value = (const uint32_t *)(const void *)r->value;
     const tk_shell_run *run = (const tk_shell_run *)(const void *)r->items;
     int64_t begin = 0, end = 0, components = 0;
     while (begin < r->head.count && run[begin].index / s->width < from) begin++;
     for (end = begin; end < r->head.count && run[end].index / s->width < to; end++)
         if (!known[run[end].component - 1]) known[run[end].component - 1] = (uint32_t)++components;
     if (begin == end) return TK_OK;
-    TK_TRY(append_header(part, RUNS, r->head.time, components, end - begin));
-    const size_t at = part->size, lists = (size_t)components * sizeof(int64_t);
+    TK_TRY(append_header(part, r->head.kind, r->head.time, components, end - begin));
+    const size_t at = part->size, values = value_bytes(r->head.kind, components);
+    const size_t lists = first_bytes(components) + values;
     TK_TRY(tk_bytes_resize(part, at + lists + (size_t)(end - begin) * sizeof *run));
     int64_t *their_first = (int64_t *)(void *)(part->data + at);
+    uint32_t *their_value = (uint32_t *)(void *)(their_first + components);
     tk_shell_run *their_run = (tk_shell_run *)(void *)(part->data + at + lists);
+    memset(their_value, 0, values);
     for (int64_t i = begin; i < end; i++) {
         const uint32_t name = known[run[i].component - 1];
         their_first[name - 1] = first[run[i].component - 1];
+        if (value) their_value[name - 1] = value[run[i].component - 1];
         their_run[i - begin] = (tk_shell_run){run[i].index, run[i].length, name};
     }
     for (int64_t i = begin; i < end; i++) known[run[i].component - 1] = 0;
@@ -211,14 +235,12 @@ static bool next_group(const tk_bytes *records, const tk_bytes *list, size_t *ne
 }
 
 /* How much there is of a kind. */
-static tk_status count_items(const group *g, uint32_t kind, int64_t *components, int64_t *count) {
+static tk_status count_items(const group *g, uint32_t kind, int64_t *count) {
     record r;
-    *components = *count = 0;
+    *count = 0;
     for (size_t i = 0; i < g->count; i++) {
         TK_TRY(read_record(g->records, g->place[i].at, &r));
-        if (r.head.kind != kind) continue;
-        *components += r.head.components;
-        *count += r.head.count;
+        if (r.head.kind == kind) *count += r.head.count;
     }
     return TK_OK;
 }
@@ -237,14 +259,32 @@ static tk_status copy_items(const group *g, uint32_t kind, unsigned char *to) {
 
 /* --- Reducing ----------------------------------------------------------------------------------------------------- */
 
-/* All runs, their components named by positions in one list. */
-static tk_status gather_runs(const group *g, int64_t *first, tk_shell_run *run) {
+/* How many runs and components of runs there are; *labels: are they of labels? All must be of one kind. */
+static tk_status count_runs(const group *g, int64_t *components, int64_t *runs, bool *labels) {
+    record r;
+    uint32_t kind = 0;
+    *components = *runs = 0;
+    for (size_t i = 0; i < g->count; i++) {
+        TK_TRY(read_record(g->records, g->place[i].at, &r));
+        if (!is_runs(&r)) continue;
+        if (kind != 0 && kind != r.head.kind) return TK_FAILED;
+        kind = r.head.kind;
+        *components += r.head.components;
+        *runs += r.head.count;
+    }
+    *labels = kind == LABEL_RUNS;
+    return TK_OK;
+}
+
+/* All runs, their components named by positions in one list. `value` is not used for runs of masks. */
+static tk_status gather_runs(const group *g, int64_t *first, uint32_t *value, tk_shell_run *run) {
     record r;
     int64_t components = 0;
     for (size_t k = 0; k < g->count; k++) {
         TK_TRY(read_record(g->records, g->place[k].at, &r));
-        if (r.head.kind != RUNS || r.head.count == 0) continue;
-        memcpy(first + components, r.first, (size_t)r.head.components * sizeof *first);
+        if (!is_runs(&r) || r.head.count == 0) continue;
+        memcpy(first + components, r.first, first_bytes(r.head.components));
+        if (r.value) memcpy(value + components, r.value, (size_t)r.head.components * sizeof *value);
         memcpy(run, r.items, (size_t)r.head.count * sizeof *run);
         for (int64_t i = 0; i < r.head.count; i++) {
             if (run[i].component < 1 || run[i].component > r.head.components) return TK_FAILED;
@@ -275,29 +315,31 @@ static tk_status append_pairs(int64_t time, const int64_t *first, const uint32_t
 }
 
 static tk_status reduce_in(const group *g, const int64_t image[3], int connectivity, int64_t components, int64_t runs,
-                           tk_scratch *scratch, tk_bytes *out) {
+                           bool labels, tk_scratch *scratch, tk_bytes *out) {
     int64_t *first = tk_scratch_take(scratch, components, sizeof *first), wholes = 0;
     int64_t *leader = tk_scratch_take(scratch, components, sizeof *leader);
     uint32_t *number = tk_scratch_take(scratch, components, sizeof *number);
+    uint32_t *value = labels ? tk_scratch_take(scratch, components, sizeof *value) : NULL;
     tk_shell_run *run = tk_scratch_take(scratch, runs, sizeof *run);
-    if (!first || !leader || !number || !run) return TK_NO_MEMORY;
-    TK_TRY(gather_runs(g, first, run));
-    TK_TRY(tk_reconcile(first, number, components, run, runs, image, connectivity, &wholes, scratch));
+    if (!first || !leader || !number || (labels && !value) || !run) return TK_NO_MEMORY;
+    TK_TRY(gather_runs(g, first, value, run));
+    TK_TRY(tk_reconcile(first, value, number, components, run, runs, image, connectivity, &wholes, scratch));
     return append_pairs(g->time, first, number, components, leader, out);
 }
 
 static tk_status reduce_group(const group *g, const int64_t image[3], int connectivity, tk_bytes *out) {
     int64_t components = 0, runs = 0;
-    TK_TRY(count_items(g, RUNS, &components, &runs));
+    bool labels = false;
+    TK_TRY(count_runs(g, &components, &runs, &labels));
     if (runs == 0) return TK_OK;
     if (components >= UINT32_MAX) return TK_UNSOLVABLE;
-    const size_t lists =
-        tk_size_add(2 * tk_scratch_cost(components, sizeof(int64_t)), tk_scratch_cost(components, sizeof(uint32_t)));
+    const size_t lists = tk_size_add(2 * tk_scratch_cost(components, sizeof(int64_t)),
+                                     (labels ? 2 : 1) * tk_scratch_cost(components, sizeof(uint32_t)));
     const size_t need = tk_size_add(tk_size_add(lists, tk_scratch_cost(runs, sizeof(tk_shell_run))),
                                     tk_reconcile_scratch(components, runs));
     tk_scratch scratch;
     TK_TRY(tk_scratch_reserve(&scratch, need));
-    const tk_status status = reduce_in(g, image, connectivity, components, runs, &scratch, out);
+    const tk_status status = reduce_in(g, image, connectivity, components, runs, labels, &scratch, out);
     tk_scratch_release(&scratch);
     return status;
 }
@@ -336,10 +378,9 @@ static int by_first(const void *a, const void *b) {
 }
 
 static tk_status read_group(const group *g, tk_bytes *lists, tk_records *records) {
-    int64_t none = 0;
     *records = (tk_records){.time = g->time};
-    TK_TRY(count_items(g, COMPONENTS, &none, &records->components));
-    TK_TRY(count_items(g, PAIRS, &none, &records->pairs));
+    TK_TRY(count_items(g, COMPONENTS, &records->components));
+    TK_TRY(count_items(g, PAIRS, &records->pairs));
     const size_t components = (size_t)records->components * sizeof(tk_component);
     TK_TRY(tk_bytes_resize(lists, components + (size_t)records->pairs * sizeof(tk_component_pair)));
     if (lists->size == 0) return TK_OK;

@@ -5,8 +5,9 @@
 #include "engine/step.h"
 #include "kernels/segment/reconcile.h"
 
-/* Appends a tile's records: its components, and the runs on its shell. `strong` is NULL, or the level above which a
- * voxel of the tile, which is then an image, makes its component a strong one. Errors: TK_NO_MEMORY. */
+/* Appends a tile's records: its components, and the runs on its shell; of a tile of labels, those components are
+ * connected parts of equal label. `strong` is NULL, or the level above which a voxel of the tile, which is then an
+ * image, makes its component a strong one. Errors: TK_NO_MEMORY. */
 tk_status tk_records_of_tile(const tk_components *found, const tk_block *tile, bool planes, const float *strong,
                              tk_bytes *partial);
 

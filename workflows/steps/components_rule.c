@@ -69,14 +69,15 @@ static bool makes_mask(const rule_state *s) { return s->rule.outside || s->rule.
 
 /* --- A tile ------------------------------------------------------------------------------------------------------- */
 
-/* The components, what is known of them or a number for each (at most one for every second voxel of a row, and one that
- * is never used), and the mask that is made: turned over, or of the voxels above a level. */
+/* The components, what is known of them or a number for each (at most one for every second voxel of a row, or for each
+ * of labels, and one that is never used), and the mask that is made: turned over, or of the voxels above a level. */
 tk_need tk_components_bytes(const void *state, const int64_t in[3]) {
     const rule_state *s = state;
-    const int64_t most = in[TK_Z] * in[TK_Y] * ((in[TK_X] + 1) / 2) + 1;
+    const int64_t most = in[TK_Z] * in[TK_Y] * (s->rule.labels ? in[TK_X] : (in[TK_X] + 1) / 2) + 1;
+    const size_t found = s->rule.labels ? tk_components_of_labels_scratch(in) : tk_components_scratch(in);
     const size_t numbers = tk_scratch_cost(most, sizeof(uint32_t));
     const size_t made = makes_mask(s) ? tk_scratch_cost(in[TK_Z] * in[TK_Y] * in[TK_X], 1) : 0;
-    return (tk_need){.scratch = tk_size_add(tk_size_add(tk_components_scratch(in), numbers), made)};
+    return (tk_need){.scratch = tk_size_add(tk_size_add(found, numbers), made)};
 }
 
 /* Of a mask of blobs; a mask of noise takes several times as long. */
@@ -104,6 +105,9 @@ static void turn_over(tk_cview_u8 mask, uint8_t *turned, const tk_work *work) {
 
 /* The components of what lies in `box` of a block. */
 static tk_status find(const rule_state *s, const tk_block *in, const tk_box *box, tk_components *found, tk_work *work) {
+    if (s->rule.labels)
+        return tk_components_of_labels(tk_ccrop_u32(tk_read_u32(in->u32), &in->box, box), s->rule.connectivity, found,
+                                       work);
     if (!makes_mask(s))
         return tk_components_find(tk_ccrop_u8(tk_read_u8(in->u8), &in->box, box), s->rule.connectivity, found, work);
     const int64_t size[3] = {tk_box_size(box, TK_Z), tk_box_size(box, TK_Y), tk_box_size(box, TK_X)};
@@ -285,6 +289,16 @@ tk_status tk_components_again(const tk_components_state *s, const tk_block *in, 
     return tk_components_number(found, &out->image, &out->box, (const int64_t *)(const void *)lists,
                                 (const uint32_t *)(const void *)(lists + (size_t)part->components * sizeof(int64_t)),
                                 part->components, *number);
+}
+
+tk_status tk_components_apply_labels(const void *state, const tk_block *const in[], tk_block *out, tk_work *work) {
+    const size_t mark = tk_scratch_mark(&work->scratch);
+    tk_components found;
+    uint32_t *number = NULL;
+    const tk_status status = tk_components_again(state, in[0], out, work, &found, &number);
+    if (status == TK_OK) tk_components_paint(&found, number, out->u32, work);
+    tk_scratch_rewind(&work->scratch, mark);
+    return status;
 }
 
 tk_status tk_components_apply_mask(const void *state, const tk_block *const in[], tk_block *out, tk_work *work) {

@@ -1,5 +1,5 @@
-/* Connected components of a mask, or of what it leaves out, over all tiles: which are kept, and what they are called.
- * The steps label, clean_mask, fill_holes and hysteresis are this with different rules.
+/* Connected components of a mask, of what it leaves out, or of labels, over all tiles: which are kept, and what they
+ * are called. The steps label, relabel, clean_mask, fill_holes and hysteresis are this with different rules.
  *
  * survey   each tile tells of its components (first voxel, size, border) and of the runs on its shell
  * split    runs are dealt out by rows, components by their first voxels
@@ -14,6 +14,7 @@
 
 typedef struct tk_components_rule {
     int connectivity;        /* 4, 6, 8, 18 or 26 */
+    bool labels;             /* the input is labels: the connected parts of equal label */
     bool outside;            /* components of the background */
     bool hysteresis;         /* the input is an image: of its voxels above `low`, those that hold one above `high` */
     float low, high;         /* low <= high */
@@ -73,6 +74,9 @@ tk_status tk_components_adopt(void *state, int round, const tk_bytes *decision, 
  * rewinds. */
 tk_status tk_components_again(const tk_components_state *state, const tk_block *in, const tk_block *out, tk_work *work,
                               tk_components *found, uint32_t **number);
+
+/* The function of steps that make labels: what is kept has its number, all else 0. */
+tk_status tk_components_apply_labels(const void *state, const tk_block *const in[], tk_block *out, tk_work *work);
 
 /* The function of steps that make a mask: what is kept is object; where components are those of the background, all
  * else is object, too. */
