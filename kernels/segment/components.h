@@ -53,13 +53,6 @@ tk_status tk_components_find(tk_cview_u8 mask, int connectivity, tk_components *
 /* The same of labels: the connected parts of equal label other than 0. */
 tk_status tk_components_of_labels(tk_cview_u32 labels, int connectivity, tk_components *components, tk_work *work);
 
-/* value[c-1] := the label of component c; `labels` are those that the components were found in. */
-void tk_components_values(const tk_components *components, tk_cview_u32 labels, uint32_t *value);
-
-/* first[c-1] := the smallest index in the whole image of a voxel of component c, for a block that covers `box`.
- * Ascending. */
-void tk_components_first(const tk_components *components, const tk_box *image, const tk_box *box, int64_t *first);
-
 /* list[c-1] := what is known of component c, for a block that covers `box`; ascending by `first`. An axis along which
  * the image has one voxel has no border, nor has z for connectivities that take each plane for itself (planes). */
 void tk_components_describe(const tk_components *components, const tk_box *image, const tk_box *box, bool planes,
@@ -69,10 +62,10 @@ void tk_components_describe(const tk_components *components, const tk_box *image
  * the block's size; NaN is above nothing. */
 void tk_components_mark(const tk_components *components, tk_cview_f32 image, float level, tk_component *list);
 
-/* label[c-1] := number[i] where first[i] is the smallest index of component c; `first` is ascending and holds those of
- * all blocks. Errors: TK_FAILED when one is not there. */
-tk_status tk_components_number(const tk_components *components, const tk_box *image, const tk_box *box,
-                               const int64_t *first, const uint32_t *number, int64_t count, uint32_t *label);
+/* label[c-1] := number[i] where first[i] is the smallest index of component c, 0 where none is; `first` is ascending.
+ */
+void tk_components_number(const tk_components *components, const tk_box *image, const tk_box *box, const int64_t *first,
+                          const uint32_t *number, int64_t count, uint32_t *label);
 
 /* Writes labels, 0 in the background: component c becomes label[c-1], or c itself when label is NULL. `out` has
  * the block's size. */

@@ -19,8 +19,7 @@ typedef struct sweep {
 size_t tk_reconcile_scratch(int64_t components, int64_t runs) {
     const int64_t records = components > runs ? components : runs;
     const size_t spare = tk_scratch_cost(records, sizeof(tk_shell_run));
-    const size_t sets = tk_scratch_cost(components, sizeof(uint32_t));
-    return tk_size_add(tk_size_add(spare, spare), tk_size_add(sets, sets));
+    return tk_size_add(tk_size_add(spare, spare), tk_scratch_cost(components, sizeof(uint32_t)));
 }
 
 /* Moves the cursor on to the runs of `row`; rows come in ascending order. */
@@ -100,10 +99,11 @@ static void sort_values(const uint32_t *value, const uint32_t *position, int64_t
     for (int64_t i = 0; i < components; i++) sorted[position[i]] = value[i];
 }
 
-/* A root precedes all others of its set, so numbers rise with the smallest index. */
-static int64_t number_sets(const uint32_t *set, int64_t components, uint32_t *number) {
+/* Numbers the sets, in place of their parents. A root precedes all others of its set, so numbers rise with the smallest
+ * index, and a parent that has its number already passes it on. */
+static int64_t number_sets(uint32_t *set, int64_t components) {
     uint32_t count = 0;
-    for (int64_t i = 0; i < components; i++) number[i] = set[i] == i ? ++count : number[set[i]];
+    for (int64_t i = 0; i < components; i++) set[i] = set[i] == i ? ++count : set[set[i]];
     return count;
 }
 
@@ -114,15 +114,14 @@ static tk_status reconcile(int64_t *first, const uint32_t *value, uint32_t *numb
     tk_shell_run *records = tk_scratch_take(scratch, length, sizeof *records);
     tk_shell_run *spare = tk_scratch_take(scratch, length, sizeof *spare);
     uint32_t *position = tk_scratch_take(scratch, components, sizeof *position);
-    uint32_t *set = tk_scratch_take(scratch, components, sizeof *set);
-    if (!records || !spare || !position || !set) return TK_NO_MEMORY;
+    if (!records || !spare || !position) return TK_NO_MEMORY;
     sort_components(first, components, run, runs, records, spare, position);
     uint32_t *sorted = (uint32_t *)(void *)records; /* which are not needed any more */
     if (value) sort_values(value, position, components, sorted);
-    for (int64_t i = 0; i < components; i++) set[i] = (uint32_t)i;
-    const sweep s = {tk_sort_by_index(run, spare, runs), runs, size[TK_X], set, value ? sorted : NULL};
+    for (int64_t i = 0; i < components; i++) number[i] = (uint32_t)i;
+    const sweep s = {tk_sort_by_index(run, spare, runs), runs, size[TK_X], number, value ? sorted : NULL};
     sweep_rows(&s, size, connectivity);
-    *count = number_sets(set, components, number);
+    *count = number_sets(number, components);
     return TK_OK;
 }
 
@@ -150,42 +149,31 @@ static int64_t find(const tk_component *list, int64_t count, int64_t first) {
     return lo < count && list[lo].first == first ? lo : count;
 }
 
-static void add_up(const tk_component *list, int64_t components, const uint32_t *number, tk_component *whole) {
-    for (int64_t i = components; i-- > 0;) { /* the first of a whole component comes last, and sets `first` */
-        tk_component *of = &whole[number[i] - 1];
-        of->first = list[i].first;
-        of->voxels += list[i].voxels;
-        of->border |= list[i].border;
-        of->strong |= list[i].strong;
+/* Adds up in place: a whole component never stands behind its first part, which is met before all others. */
+static void add_up(tk_component *list, int64_t components, const uint32_t *number) {
+    for (int64_t i = 0, known = 0; i < components; i++) {
+        if (number[i] > known) {
+            list[known++] = list[i];
+            continue;
+        }
+        tk_component *whole = &list[number[i] - 1];
+        whole->voxels += list[i].voxels;
+        whole->border |= list[i].border;
+        whole->strong |= list[i].strong;
     }
 }
 
-static tk_status join_pairs(const tk_component *list, int64_t components, const tk_component_pair *pairs,
-                            int64_t pair_count, uint32_t *set) {
-    for (int64_t i = 0; i < components; i++) set[i] = (uint32_t)i;
+tk_status tk_reconcile_pairs(tk_component *list, int64_t components, const tk_component_pair *pairs, int64_t pair_count,
+                             uint32_t *number, int64_t *count) {
+    *count = 0;
+    if (components >= UINT32_MAX) return TK_UNSOLVABLE;
+    for (int64_t i = 0; i < components; i++) number[i] = (uint32_t)i;
     for (int64_t p = 0; p < pair_count; p++) {
         const int64_t a = find(list, components, pairs[p].a), b = find(list, components, pairs[p].b);
         if (a == components || b == components) return TK_FAILED;
-        tk_set_join(set, tk_set_root(set, (uint32_t)a), (uint32_t)b);
+        tk_set_join(number, tk_set_root(number, (uint32_t)a), (uint32_t)b);
     }
-    for (int64_t i = 0; i < components; i++) set[i] = tk_set_root(set, (uint32_t)i);
+    *count = number_sets(number, components);
+    add_up(list, components, number);
     return TK_OK;
-}
-
-tk_status tk_reconcile_pairs(const tk_component *list, int64_t components, const tk_component_pair *pairs,
-                             int64_t pair_count, uint32_t *number, tk_component *whole, int64_t *count,
-                             tk_scratch *scratch) {
-    *count = 0;
-    if (components >= UINT32_MAX) return TK_UNSOLVABLE;
-    if (components == 0) return TK_OK;
-    const size_t mark = tk_scratch_mark(scratch);
-    uint32_t *set = tk_scratch_take(scratch, components, sizeof *set);
-    tk_status status = set ? join_pairs(list, components, pairs, pair_count, set) : TK_NO_MEMORY;
-    if (status == TK_OK) {
-        *count = number_sets(set, components, number);
-        for (int64_t i = 0; i < *count; i++) whole[i] = (tk_component){0};
-        add_up(list, components, number, whole);
-    }
-    tk_scratch_rewind(scratch, mark);
-    return status;
 }

@@ -29,11 +29,10 @@ typedef struct tk_component_pair {
 } tk_component_pair;
 
 /* Joins what pairs say is one, and adds up. `list` holds the components of all blocks, ascending by `first`; number[i]
- * is the whole component, 1 … *count in the order of smallest indices, of list[i]; whole[n - 1] describes component n
- * (it has room for all). Errors: TK_NO_MEMORY when the scratch (tk_reconcile_scratch(components, 0)) is too small;
- * TK_FAILED when a pair names a component that is not there; TK_UNSOLVABLE from 2^32 - 1 components on. */
-tk_status tk_reconcile_pairs(const tk_component *list, int64_t components, const tk_component_pair *pairs,
-                             int64_t pair_count, uint32_t *number, tk_component *whole, int64_t *count,
-                             tk_scratch *scratch);
+ * is the whole component, 1 … *count in the order of smallest indices, of list[i]. On return list[n - 1] describes
+ * whole component n. Errors: TK_FAILED when a pair names a component that is not there; TK_UNSOLVABLE from 2^32 - 1
+ * components on. */
+tk_status tk_reconcile_pairs(tk_component *list, int64_t components, const tk_component_pair *pairs, int64_t pair_count,
+                             uint32_t *number, int64_t *count);
 
 #endif

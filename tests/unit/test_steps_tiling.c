@@ -15,6 +15,7 @@
 #include "tests/reference/components.h"
 #include "tests/reference/measure.h"
 #include "tests/unit/test_volume_fixture.h"
+#include "workflows/steps/components_rule.h"
 
 /* A run of one step. */
 typedef struct engine {
@@ -594,6 +595,17 @@ static void the_table_holds_what_the_reference_measures(void **state) {
 }
 
 /* The state of a step that has not decided anything must refuse what is not a decision. */
+/* What no 32-bit label can name is refused, with the count and what helps. */
+static void more_components_than_labels_are_refused(void **state) {
+    (void)state;
+    const tk_components_rule rule = {.connectivity = 6, .most = INT64_MAX, .step = "label", .fact = "objects"};
+    tk_error error = TK_ERROR_NONE;
+    assert_int_equal(tk_components_check_count(&rule, (int64_t)UINT32_MAX - 1, &error), TK_OK);
+    assert_int_equal(tk_components_check_count(&rule, (int64_t)UINT32_MAX, &error), TK_UNSOLVABLE);
+    assert_non_null(strstr(error.text, "4294967295"));
+    assert_non_null(strstr(error.text, "min_size"));
+}
+
 static void damaged_decisions_are_errors(void **state) {
     (void)state;
     static const char *const names[] = {"background", "threshold", "label"};
@@ -633,6 +645,7 @@ int main(void) {
         cmocka_unit_test(tables_of_time_points_stand_one_behind_the_other),
         cmocka_unit_test(the_background_is_the_percentile),
         cmocka_unit_test(the_table_holds_what_the_reference_measures),
+        cmocka_unit_test(more_components_than_labels_are_refused),
         cmocka_unit_test(damaged_decisions_are_errors),
     };
     return cmocka_run_group_tests(tests, 0, 0);

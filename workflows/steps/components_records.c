@@ -63,41 +63,95 @@ static tk_status append_header(tk_bytes *records, uint32_t kind, int64_t time, i
 
 /* --- A tile ------------------------------------------------------------------------------------------------------- */
 
-static tk_status append_components(const tk_components *found, const tk_block *tile, bool planes, const float *strong,
-                                   tk_bytes *partial) {
-    TK_TRY(append_header(partial, COMPONENTS, tile->time, 0, found->count));
-    const size_t at = partial->size;
-    TK_TRY(tk_bytes_resize(partial, at + (size_t)found->count * sizeof(tk_component)));
-    tk_component *list = (tk_component *)(void *)(partial->data + at);
-    tk_components_describe(found, &tile->image, &tile->box, planes, list);
-    if (strong) tk_components_mark(found, tk_read_f32(tile->f32), *strong, list);
-    return TK_OK;
+/* What a tile tells is made of: all its components, and the position of each, plus 1, among those on the shell, or 0.
+ */
+typedef struct tile_parts {
+    const tk_components *found;
+    const tk_block *tile;
+    tk_component *component;
+    uint32_t *on_shell;
+} tile_parts;
+
+/* Names the components of the runs anew, by their positions among those on the shell; returns how many there are. */
+static int64_t name_shell(const tile_parts *t, tk_shell_run *run, int64_t runs) {
+    int64_t named = 0;
+    for (int64_t i = 0; i < runs; i++) t->on_shell[run[i].component - 1] = 1;
+    for (int64_t c = 0; c < t->found->count; c++)
+        if (t->on_shell[c]) t->on_shell[c] = (uint32_t)++named;
+    for (int64_t i = 0; i < runs; i++) run[i].component = t->on_shell[run[i].component - 1];
+    return named;
 }
 
-/* The runs on the shell; of labels, too, what the components are called. */
-static tk_status append_runs(const tk_components *found, const tk_block *tile, tk_bytes *partial) {
-    const uint32_t kind = tile->kind == TK_KIND_LABELS ? LABEL_RUNS : RUNS;
-    const size_t at = partial->size, values = value_bytes(kind, found->count);
-    TK_TRY(append_header(partial, kind, tile->time, found->count, 0));
-    const size_t first = partial->size, value = first + first_bytes(found->count), runs = value + values;
-    TK_TRY(tk_bytes_resize(partial, runs + (size_t)tk_components_shell_most(found) * sizeof(tk_shell_run)));
-    tk_components_first(found, &tile->image, &tile->box, (int64_t *)(void *)(partial->data + first));
-    if (kind == LABEL_RUNS) {
-        memset(partial->data + value, 0, values);
-        tk_components_values(found, tk_read_u32(tile->u32), (uint32_t *)(void *)(partial->data + value));
+/* The label of a component. */
+static uint32_t value_of(const tk_block *tile, int64_t first) {
+    const int64_t width = tile->image.hi[TK_X], row = first / width, height = tile->image.hi[TK_Y];
+    const tk_view_u32 *v = &tile->u32;
+    return v->data[(row / height - tile->box.lo[TK_Z]) * v->stride[TK_Z] +
+                   (row % height - tile->box.lo[TK_Y]) * v->stride[TK_Y] + first % width - tile->box.lo[TK_X]];
+}
+
+/* first[] and, of labels, value[] of the components on the shell. */
+static void fill_lists(const tile_parts *t, bool labels, int64_t *first, uint32_t *value) {
+    for (int64_t c = 0; c < t->found->count; c++) {
+        if (!t->on_shell[c]) continue;
+        first[t->on_shell[c] - 1] = t->component[c].first;
+        if (labels) value[t->on_shell[c] - 1] = value_of(t->tile, t->component[c].first);
     }
-    const int64_t count =
-        tk_components_shell(found, &tile->image, &tile->box, (tk_shell_run *)(void *)(partial->data + runs));
-    const header h = {VERSION, kind, tile->time, found->count, count};
-    memcpy(partial->data + at, &h, sizeof h);
-    return tk_bytes_resize(partial, count > 0 ? runs + (size_t)count * sizeof(tk_shell_run) : at);
 }
 
-tk_status tk_records_of_tile(const tk_components *found, const tk_block *tile, bool planes, const float *strong,
-                             tk_bytes *partial) {
+/* A record of runs that have their names already. */
+static tk_status append_named(const tile_parts *t, const tk_shell_run *run, int64_t count, int64_t components,
+                              tk_bytes *partial) {
+    const bool labels = t->tile->kind == TK_KIND_LABELS;
+    const uint32_t kind = labels ? LABEL_RUNS : RUNS;
+    TK_TRY(append_header(partial, kind, t->tile->time, components, count));
+    const size_t at = partial->size;
+    TK_TRY(tk_bytes_resize(partial, at + first_bytes(components) + value_bytes(kind, components)));
+    int64_t *first = (int64_t *)(void *)(partial->data + at);
+    fill_lists(t, labels, first, (uint32_t *)(void *)(first + components));
+    return tk_bytes_append(partial, run, (size_t)count * sizeof *run);
+}
+
+static tk_status append_runs(const tile_parts *t, tk_bytes *partial) {
+    tk_bytes shell = {0};
+    TK_TRY(tk_bytes_resize(&shell, (size_t)tk_components_shell_most(t->found) * sizeof(tk_shell_run)));
+    tk_shell_run *run = (tk_shell_run *)(void *)shell.data;
+    const int64_t count = tk_components_shell(t->found, &t->tile->image, &t->tile->box, run);
+    const int64_t components = name_shell(t, run, count);
+    const tk_status status = count > 0 ? append_named(t, run, count, components, partial) : TK_OK;
+    tk_bytes_free(&shell);
+    return status;
+}
+
+/* The components but those that can be left out. */
+static tk_status append_components(const tk_components_rule *rule, const tile_parts *t, tk_bytes *partial) {
+    int64_t count = 0;
+    for (int64_t c = 0; c < t->found->count; c++)
+        if (t->on_shell[c] || tk_components_is_kept(rule, &t->component[c])) t->component[count++] = t->component[c];
+    if (count == 0) return TK_OK;
+    TK_TRY(append_header(partial, COMPONENTS, t->tile->time, 0, count));
+    return tk_bytes_append(partial, t->component, (size_t)count * sizeof *t->component);
+}
+
+tk_status tk_records_of_tile(const tk_components_rule *rule, const tk_components *found, const tk_block *tile,
+                             tk_work *work, tk_bytes *partial) {
     if (found->count == 0) return TK_OK;
-    TK_TRY(append_components(found, tile, planes, strong, partial));
-    return append_runs(found, tile, partial);
+    const size_t mark = tk_scratch_mark(&work->scratch);
+    tk_bytes list = {0};
+    tile_parts t = {found, tile, NULL, tk_scratch_take(&work->scratch, found->count, sizeof(uint32_t))};
+    if (!t.on_shell) return TK_NO_MEMORY;
+    memset(t.on_shell, 0, (size_t)found->count * sizeof *t.on_shell);
+    tk_status status = tk_bytes_resize(&list, (size_t)found->count * sizeof(tk_component));
+    if (status == TK_OK) {
+        t.component = (tk_component *)(void *)list.data;
+        tk_components_describe(found, &tile->image, &tile->box, tk_components_by_planes(rule), t.component);
+        if (rule->hysteresis) tk_components_mark(found, tk_read_f32(tile->f32), rule->high, t.component);
+        status = append_runs(&t, partial);
+    }
+    if (status == TK_OK) status = append_components(rule, &t, partial);
+    tk_bytes_free(&list);
+    tk_scratch_rewind(&work->scratch, mark);
+    return status;
 }
 
 /* --- Dealing out -------------------------------------------------------------------------------------------------- */
@@ -245,18 +299,6 @@ static tk_status count_items(const group *g, uint32_t kind, int64_t *count) {
     return TK_OK;
 }
 
-/* All items of a kind, one behind the other. */
-static tk_status copy_items(const group *g, uint32_t kind, unsigned char *to) {
-    record r;
-    for (size_t i = 0; i < g->count; i++) {
-        TK_TRY(read_record(g->records, g->place[i].at, &r));
-        if (r.head.kind != kind || r.head.count == 0) continue;
-        memcpy(to, r.items, (size_t)r.head.count * item_size(kind));
-        to += (size_t)r.head.count * item_size(kind);
-    }
-    return TK_OK;
-}
-
 /* --- Reducing ----------------------------------------------------------------------------------------------------- */
 
 /* How many runs and components of runs there are; *labels: are they of labels? All must be of one kind. */
@@ -372,9 +414,62 @@ tk_status tk_records_reduce(tk_bytes *part, const int64_t image[3], int connecti
 
 /* --- Reading ------------------------------------------------------------------------------------------------------ */
 
-static int by_first(const void *a, const void *b) {
-    const tk_component *p = a, *q = b;
-    return p->first < q->first ? -1 : p->first > q->first;
+/* What is left of a record's components, which ascend by first voxel. */
+typedef struct cursor {
+    const tk_component *at, *end;
+} cursor;
+
+static int64_t key(const cursor *c) { return c->at->first; }
+
+/* Moves the root of a heap down to where it belongs. */
+static void sift(cursor *heap, size_t count, size_t root) {
+    const cursor moved = heap[root];
+    for (size_t child; (child = 2 * root + 1) < count; root = child) {
+        if (child + 1 < count && key(&heap[child + 1]) < key(&heap[child])) child++;
+        if (key(&moved) <= key(&heap[child])) break;
+        heap[root] = heap[child];
+    }
+    heap[root] = moved;
+}
+
+/* Merges the records' components. Errors: TK_FAILED when that does not make an ascending list. */
+static tk_status merge_components(cursor *heap, size_t count, tk_component *to) {
+    for (size_t root = count / 2; root-- > 0;) sift(heap, count, root);
+    for (int64_t last = -1; count > 0;) {
+        if (key(&heap[0]) <= last) return TK_FAILED;
+        last = key(&heap[0]);
+        *to++ = *heap[0].at++;
+        if (heap[0].at == heap[0].end) heap[0] = heap[--count];
+        if (count > 0) sift(heap, count, 0);
+    }
+    return TK_OK;
+}
+
+static tk_status read_components(const group *g, tk_component *to) {
+    tk_bytes cursors = {0};
+    record r;
+    tk_status status = TK_OK;
+    for (size_t i = 0; i < g->count && status == TK_OK; i++) {
+        status = read_record(g->records, g->place[i].at, &r);
+        if (status != TK_OK || r.head.kind != COMPONENTS || r.head.count == 0) continue;
+        const tk_component *first = (const tk_component *)(const void *)r.items;
+        const cursor c = {first, first + r.head.count};
+        status = tk_bytes_append(&cursors, &c, sizeof c);
+    }
+    if (status == TK_OK) status = merge_components((cursor *)(void *)cursors.data, cursors.size / sizeof(cursor), to);
+    tk_bytes_free(&cursors);
+    return status;
+}
+
+static tk_status read_pairs(const group *g, tk_component_pair *to) {
+    record r;
+    for (size_t i = 0; i < g->count; i++) {
+        TK_TRY(read_record(g->records, g->place[i].at, &r));
+        if (r.head.kind != PAIRS || r.head.count == 0) continue;
+        memcpy(to, r.items, (size_t)r.head.count * sizeof *to);
+        to += r.head.count;
+    }
+    return TK_OK;
 }
 
 static tk_status read_group(const group *g, tk_bytes *lists, tk_records *records) {
@@ -386,10 +481,8 @@ static tk_status read_group(const group *g, tk_bytes *lists, tk_records *records
     if (lists->size == 0) return TK_OK;
     records->component = (tk_component *)(void *)lists->data;
     records->pair = (tk_component_pair *)(void *)(lists->data + components);
-    TK_TRY(copy_items(g, COMPONENTS, lists->data));
-    TK_TRY(copy_items(g, PAIRS, lists->data + components));
-    qsort(records->component, (size_t)records->components, sizeof(tk_component), by_first);
-    return TK_OK;
+    TK_TRY(read_components(g, records->component));
+    return read_pairs(g, records->pair);
 }
 
 tk_status tk_records_next(tk_records_reader *reader, tk_records *records) {

@@ -1,11 +1,12 @@
 /* Connected components of a mask, of what it leaves out, or of labels, over all tiles: which are kept, and what they
  * are called. The steps label, relabel, clean_mask, fill_holes and hysteresis are this with different rules.
  *
- * survey   each tile tells of its components (first voxel, size, border) and of the runs on its shell
+ * survey   each tile tells of its components (first voxel, size, border) and of the runs on its shell; not of what lies
+ *          wholly inside it and is not kept
  * split    runs are dealt out by rows, components by their first voxels
  * reduce   runs become pairs of components that are one
- * agree    adds up, chooses and numbers; the decision lists, for every tile's component, its number (0: not kept)
- * apply    finds the tile's components again, and their numbers */
+ * agree    adds up, chooses and numbers; the decision lists, for every component told of, its number (0: not kept)
+ * apply    finds the tile's components again, and their numbers; what is not listed is not kept */
 #ifndef TK_WORKFLOWS_STEPS_COMPONENTS_RULE_H
 #define TK_WORKFLOWS_STEPS_COMPONENTS_RULE_H
 
@@ -51,6 +52,15 @@ typedef struct tk_components_state tk_components_state;
     }
 int tk_components_connectivity(const tk_params *params);
 tk_components_rule tk_components_rule_of_sizes(const tk_params *params, const char *step);
+
+/* Does connectivity take each plane for itself? */
+bool tk_components_by_planes(const tk_components_rule *rule);
+
+/* Is this whole component kept? */
+bool tk_components_is_kept(const tk_components_rule *rule, const tk_component *whole);
+
+/* TK_UNSOLVABLE, with what helps, when tiles have more components in all than 32-bit labels can name. */
+tk_status tk_components_check_count(const tk_components_rule *rule, int64_t components, tk_error *error);
 
 /* The state for an image of this size; the caller releases it. Errors: TK_NO_MEMORY. */
 tk_status tk_components_state_make(const tk_components_rule *rule, const int64_t image[3], void **state,
