@@ -26,12 +26,17 @@ typedef struct tk_components {
     int64_t count;
 } tk_components;
 
-/* What a block knows of one of its components. */
+/* What a block knows of one of its components, in 16 bytes: there can be very many. */
 typedef struct tk_component {
-    int64_t first, voxels; /* the smallest index in the whole image; how many voxels are in the block */
-    uint32_t border;       /* does it touch the image's border? */
-    uint32_t strong;       /* does it hold a strong voxel? 0 where none was asked for */
+    int64_t first;        /* the smallest index in the whole image */
+    uint64_t voxels : 62; /* how many are in the block */
+    uint64_t border : 1;  /* does it touch the image's border? */
+    uint64_t strong : 1;  /* does it hold a strong voxel? 0 where none was asked for */
 } tk_component;
+
+static inline void tk_component_set_voxels(tk_component *c, uint64_t voxels) {
+    c->voxels = voxels & ((UINT64_C(1) << 62) - 1); /* as compilers want to see it written */
+}
 
 /* A piece of a run on the outer shell of a block. */
 typedef struct tk_shell_run {

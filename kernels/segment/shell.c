@@ -22,7 +22,7 @@ void tk_components_describe(const tk_components *c, const tk_box *image, const t
             const int64_t lo = c->edge[2 * r], hi = c->edge[2 * r + 1];
             tk_component *of = &list[c->component[r] - 1];
             if (c->component[r] > known) list[known++] = (tk_component){.first = index_of(c, image, box, row, lo)};
-            of->voxels += hi - lo;
+            tk_component_set_voxels(of, of->voxels + (uint64_t)(hi - lo));
             if (outer || on_border(image, TK_X, box->lo[TK_X] + lo) || on_border(image, TK_X, box->lo[TK_X] + hi - 1))
                 of->border = 1;
         }
@@ -36,7 +36,7 @@ void tk_components_mark(const tk_components *c, tk_cview_f32 image, float level,
         for (int64_t r = c->begin[row]; r < c->end[row]; r++) {
             uint32_t strong = 0;
             for (uint32_t x = c->edge[2 * r]; x < c->edge[2 * r + 1]; x++) strong |= v[x] > level;
-            list[c->component[r] - 1].strong |= strong;
+            if (strong) list[c->component[r] - 1].strong = 1;
         }
     }
 }

@@ -209,9 +209,10 @@ static void components_are_described(void **state) {
         if (labels[i] == 0) continue;
         tk_component *of = &wanted[labels[i] - 1];
         const int64_t z = i / 45, y = i / 9 % 5;
-        if (of->voxels++ == 0) of->first = ((z + 5) * 5 + y) * 30 + i % 9 + 20;
-        of->border |= z == 3 || y == 0 || y == 4; /* x is inside the image */
-        of->strong |= values[i] > 90;
+        tk_component_set_voxels(of, of->voxels + 1);
+        if (of->voxels == 1) of->first = ((z + 5) * 5 + y) * 30 + i % 9 + 20;
+        if (z == 3 || y == 0 || y == 4) of->border = 1; /* x is inside the image */
+        if (values[i] > 90) of->strong = 1;
     }
     assert_memory_equal(list, wanted, (size_t)found.count * sizeof *list);
     tk_scratch_release(&work.scratch);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 3, COMPONENTS = 1, RUNS, PAIRS, LABEL_RUNS };
+enum { VERSION = 4, COMPONENTS = 1, RUNS, PAIRS, LABEL_RUNS };
 
 typedef struct header {
     uint32_t version, kind;
@@ -386,30 +386,30 @@ static tk_status reduce_group(const group *g, const int64_t image[3], int connec
     return status;
 }
 
-static tk_status keep_components(const tk_bytes *part, tk_bytes *out) {
+/* Moves the records of components together, in place, and drops all others. */
+static tk_status keep_components(tk_bytes *part) {
     record r;
+    size_t kept = 0;
     for (size_t at = 0; at < part->size; at = r.end) {
         TK_TRY(read_record(part, at, &r));
-        if (r.head.kind == COMPONENTS) TK_TRY(tk_bytes_append(out, part->data + at, r.end - at));
+        if (r.head.kind != COMPONENTS) continue;
+        memmove(part->data + kept, part->data + at, r.end - at);
+        kept += r.end - at;
     }
-    return TK_OK;
+    return tk_bytes_resize(part, kept);
 }
 
 tk_status tk_records_reduce(tk_bytes *part, const int64_t image[3], int connectivity) {
-    tk_bytes out = {0}, list = {0};
+    tk_bytes pairs = {0}, list = {0};
     group g;
     tk_status status = list_records(part, &list);
-    if (status == TK_OK) status = keep_components(part, &out);
     for (size_t next = 0; status == TK_OK && next_group(part, &list, &next, &g);)
-        status = reduce_group(&g, image, connectivity, &out);
+        status = reduce_group(&g, image, connectivity, &pairs);
     tk_bytes_free(&list);
-    if (status != TK_OK) {
-        tk_bytes_free(&out);
-        return status;
-    }
-    tk_bytes_free(part);
-    *part = out;
-    return TK_OK;
+    if (status == TK_OK) status = keep_components(part);
+    if (status == TK_OK) status = tk_bytes_append(part, pairs.data, pairs.size);
+    tk_bytes_free(&pairs);
+    return status;
 }
 
 /* --- Reading ------------------------------------------------------------------------------------------------------ */

@@ -157,14 +157,16 @@ tk_status tk_components_reduce(const void *state, int round, tk_bytes *part) {
 
 bool tk_components_is_kept(const tk_components_rule *rule, const tk_component *whole) {
     if (rule->hysteresis && !whole->strong) return false;
-    return whole->voxels >= rule->least && whole->voxels <= rule->most && (rule->border || !whole->border);
+    const int64_t voxels = (int64_t)whole->voxels;
+    return voxels >= rule->least && voxels <= rule->most && (rule->border || !whole->border);
 }
 
 /* Renumbers those that are kept; returns how many. `whole` is overwritten: its voxels become the new number. */
 static int64_t choose(const tk_components_rule *rule, tk_component *whole, int64_t count, uint32_t *number,
                       int64_t components) {
     int64_t kept = 0;
-    for (int64_t i = 0; i < count; i++) whole[i].voxels = tk_components_is_kept(rule, &whole[i]) ? ++kept : 0;
+    for (int64_t i = 0; i < count; i++)
+        tk_component_set_voxels(&whole[i], tk_components_is_kept(rule, &whole[i]) ? (uint64_t)++kept : 0);
     for (int64_t i = 0; i < components; i++) number[i] = (uint32_t)whole[number[i] - 1].voxels;
     return kept;
 }
