@@ -45,6 +45,7 @@ typedef enum mask_kind {
     MASK_CHECKER,    /* every second voxel: diagonals only */
     MASK_SERPENTINE, /* one path, one voxel wide, through all of the volume */
     MASK_SHEETS,     /* nested boxes: long thin objects around each other */
+    MASK_SPECKS,     /* the most voxels of which none has a neighbour */
     MASK_KINDS
 } mask_kind;
 
@@ -72,8 +73,14 @@ static inline uint8_t *make_mask(mask_kind kind, const int64_t size[3], uint64_t
         const int64_t z = i / (size[1] * size[2]), y = i / size[2] % size[1], x = i % size[2];
         tk_rng rng = tk_rng_stream(seed, 2, (uint64_t)i);
         const double u = tk_rng_uniform(&rng);
-        const uint8_t values[MASK_KINDS] = {
-            0, 1, u < 0.1, u < 0.5, (z + y + x) % 2 == 0, serpentine(size, z, y, x), sheet(size, z, y, x)};
+        const uint8_t values[MASK_KINDS] = {0,
+                                            1,
+                                            u < 0.1,
+                                            u < 0.5,
+                                            (z + y + x) % 2 == 0,
+                                            serpentine(size, z, y, x),
+                                            sheet(size, z, y, x),
+                                            z % 2 == 0 && y % 2 == 0 && x % 2 == 0};
         mask[i] = values[kind];
     }
     return mask;

@@ -71,13 +71,29 @@ static bool makes_mask(const rule_state *s) { return s->rule.outside || s->rule.
 
 /* --- A tile ------------------------------------------------------------------------------------------------------- */
 
-/* The components, what is known of them or a number for each (at most one for every second voxel of a row, or for each
- * of labels, and one that is never used), and the mask that is made: turned over, or of the voxels above a level. */
+/* The most components that a block can have: one for each voxel of labels; of masks no two within a cell of 2 x 2 (x 2)
+ * voxels when corners connect, two when edges do, and one for every second voxel of a row when only faces do. */
+static int64_t components_most(const tk_components_rule *rule, const int64_t in[3]) {
+    const int64_t half[3] = {(in[TK_Z] + 1) / 2, (in[TK_Y] + 1) / 2, (in[TK_X] + 1) / 2};
+    if (rule->labels) return in[TK_Z] * in[TK_Y] * in[TK_X];
+    switch (rule->connectivity) {
+    case 26:
+        return half[TK_Z] * half[TK_Y] * half[TK_X];
+    case 18:
+        return 2 * half[TK_Z] * half[TK_Y] * half[TK_X];
+    case 8:
+        return in[TK_Z] * half[TK_Y] * half[TK_X];
+    default:
+        return in[TK_Z] * in[TK_Y] * half[TK_X];
+    }
+}
+
+/* The components, a number for each and one that is never used, and the mask that is made: turned over, or of the
+ * voxels above a level. */
 tk_need tk_components_bytes(const void *state, const int64_t in[3]) {
     const rule_state *s = state;
-    const int64_t most = in[TK_Z] * in[TK_Y] * (s->rule.labels ? in[TK_X] : (in[TK_X] + 1) / 2) + 1;
     const size_t found = s->rule.labels ? tk_components_of_labels_scratch(in) : tk_components_scratch(in);
-    const size_t numbers = tk_scratch_cost(most, sizeof(uint32_t));
+    const size_t numbers = tk_scratch_cost(components_most(&s->rule, in) + 1, sizeof(uint32_t));
     const size_t made = makes_mask(s) ? tk_scratch_cost(in[TK_Z] * in[TK_Y] * in[TK_X], 1) : 0;
     return (tk_need){.scratch = tk_size_add(tk_size_add(found, numbers), made)};
 }
