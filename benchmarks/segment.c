@@ -1,6 +1,7 @@
 /* Segmentation: Gaussian filter and connected components on volumes of 256 x 512 x 512, in voxels a second and as a
  * fraction of what copying the same voxels costs. Components are found in smooth blobs, about half of the volume, and
- * in voxels set at random with probability 1/2, the hardest case for any labelling by runs. */
+ * in voxels set at random with probability 1/2, the hardest case for any labelling by runs; and in labels: 1 in the
+ * same blobs and 2 around them, 1 and 2 at random. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ typedef struct scene {
     int64_t size[3];
     tk_view_f32 image, smooth;
     tk_view_u8 mask;
-    tk_view_u32 labels;
+    tk_view_u32 values, labels;
     tk_gaussian gaussian;
     float taps[TAPS_MOST];
     int connectivity;
@@ -91,6 +92,33 @@ static void run_components(void *context) {
     tk_scratch_rewind(&s->work.scratch, mark);
 }
 
+static void run_parts(void *context) {
+    scene *s = context;
+    const size_t mark = tk_scratch_mark(&s->work.scratch);
+    tk_components found;
+    if (tk_components_of_labels(tk_read_u32(s->values), s->connectivity, &found, &s->work) != TK_OK)
+        stop("the parts of labels were not found");
+    tk_components_paint(&found, NULL, s->labels, &s->work);
+    tk_scratch_rewind(&s->work.scratch, mark);
+}
+
+/* Across every face parts are equal where labels are, and only there unless they meet elsewhere; new ones appear in
+ * order. */
+static bool verify_parts(void *context) {
+    const scene *s = context;
+    const int64_t step[3] = {s->size[1] * s->size[2], s->size[2], 1};
+    const uint32_t *part = s->labels.data, *value = s->values.data;
+    uint32_t last = 0;
+    for (int64_t i = 0; i < voxels(s); i++) {
+        if (part[i] < 1 || part[i] > last + 1) return false;
+        if (part[i] > last) last = part[i];
+        const int64_t at[3] = {i / step[0], i / step[1] % s->size[1], i % s->size[2]};
+        for (int a = 0; a < 3; a++)
+            if (at[a] > 0 && (value[i] == value[i - step[a]]) != (part[i] == part[i - step[a]])) return false;
+    }
+    return true;
+}
+
 /* Labels are where the mask is, equal across every face, and new ones appear in order. */
 static bool verify_components(void *context) {
     const scene *s = context;
@@ -122,6 +150,16 @@ static void measure_masks(bench *b, scene *s, const char *kind, double copy) {
         char name[80];
         (void)snprintf(name, sizeof name, "components, %s, connectivity %d", kind, s->connectivity);
         measure(b, s, name, run_components, verify_components, 5, copy);
+        (void)snprintf(name, sizeof name, "parts of labels, %s, connectivity %d", kind, s->connectivity);
+        measure(b, s, name, run_parts, verify_parts, 8, copy);
+    }
+}
+
+/* The voxels above a half are object. */
+static void set_mask(scene *s, const float *image) {
+    for (int64_t i = 0; i < voxels(s); i++) {
+        s->mask.data[i] = image[i] > 0.5F;
+        s->values.data[i] = image[i] > 0.5F ? 1 : 2;
     }
 }
 
@@ -135,9 +173,9 @@ static void measure_threads(bench *b, scene *s, int threads) {
         (void)snprintf(name, sizeof name, "gaussian, sigma %d", sigma);
         measure(b, s, name, run_gaussian, verify_gaussian, 8, copy);
     }
-    for (int64_t i = 0; i < voxels(s); i++) s->mask.data[i] = s->smooth.data[i] > 0.5F;
+    set_mask(s, s->smooth.data);
     measure_masks(b, s, "blobs", copy);
-    for (int64_t i = 0; i < voxels(s); i++) s->mask.data[i] = s->image.data[i] > 0.5F;
+    set_mask(s, s->image.data);
     measure_masks(b, s, "random", copy);
 }
 
@@ -150,16 +188,18 @@ int main(int argc, char **argv) {
     s.image = tk_dense_f32(bench_memory(count * sizeof(float)), s.size);
     s.smooth = tk_dense_f32(bench_memory(count * sizeof(float)), s.size);
     s.mask = tk_dense_u8(bench_memory(count), s.size);
+    s.values = tk_dense_u32(bench_memory(count * sizeof(uint32_t)), s.size);
     s.labels = tk_dense_u32(bench_memory(count * sizeof(uint32_t)), s.size);
     for (size_t i = 0; i < count; i++) {
         tk_rng rng = tk_rng_stream(1, 0, i);
         s.image.data[i] = (float)tk_rng_uniform(&rng);
     }
     choose_sigma(&s, 4);
-    const size_t filter = tk_gaussian_scratch(&s.gaussian, s.size, bench_cpus()), runs = tk_components_scratch(s.size);
+    const size_t filter = tk_gaussian_scratch(&s.gaussian, s.size, bench_cpus()),
+                 runs = tk_components_of_labels_scratch(s.size);
     if (tk_scratch_reserve(&s.work.scratch, filter > runs ? filter : runs) != TK_OK) stop("out of memory");
     for (int threads = 1; threads <= bench_cpus(); threads *= 2) measure_threads(&b, &s, threads);
     tk_scratch_release(&s.work.scratch);
-    free(s.image.data), free(s.smooth.data), free(s.mask.data), free(s.labels.data);
+    free(s.image.data), free(s.smooth.data), free(s.mask.data), free(s.values.data), free(s.labels.data);
     return bench_end(&b);
 }

@@ -178,8 +178,8 @@ typedef struct tk_step {
     /* Where partials grow with the image's surface, so that one rank should not hold all of them: `split` deals a
      * partial out, appending to part[0 … parts − 1] (empty before) so that all that must meet, of all tiles, is in the
      * same one. Each rank combines what all ranks have for one part, and `reduce` makes of it what agree needs to know
-     * of it: a partial again. agree is given the combined parts; its decision must not depend on how many there were.
-     * Both NULL: partials are combined as they are. */
+     * of it: a partial again. A single rank has all in one part, and does not split. agree is given the combined parts;
+     * its decision must not depend on how many there were. Both NULL: partials are combined as they are. */
     tk_status (*split)(const void *state, int round, const tk_bytes *combined, int parts, tk_bytes part[]);
     tk_status (*reduce)(const void *state, int round, tk_bytes *part);
 

@@ -1,10 +1,17 @@
-/* An image without a file, to try plans and to measure without a disk: "null:ZxYxX" or "null:ZxYxX:TYPE", TYPE being
- * u8 i8 u16 (the default) i16 u32 i32 u64 i64 f32 f64. Its voxels are 0.3 x 0.1 x 0.1 micrometres large (z y x).
+/* An image without a file, to try plans and to measure without a disk: "null:ZxYxX", "null:ZxYxX:TYPE" or
+ * "null:ZxYxX:TYPE:PATTERN", TYPE being u8 i8 u16 (the default) i16 u32 i32 u64 i64 f32 f64. Its voxels are
+ * 0.3 x 0.1 x 0.1 micrometres large (z y x).
  *
- * Balls on a lattice over a smooth background. The image is divided into cells of 16 x 16 x 16 voxels, and each cell
- * that lies wholly inside it has one ball of radius 3 to 6 voxels about its middle: (Z/16) (Y/16) (X/16) objects, each
- * factor rounded down, under any connectivity and for any threshold from 26 to 59. The background has 10 to 25, the
- * balls have 60 to 116. A voxel's value is a function of its place and the image's size alone. */
+ * Pattern balls (the default): balls on a lattice over a smooth background. The image is divided into cells of 16 x 16
+ * x 16 voxels, and each cell that lies wholly inside it has one ball of radius 3 to 6 voxels about its middle: (Z/16)
+ * (Y/16) (X/16) objects, each factor rounded down, under any connectivity and for any threshold from 26 to 59. The
+ * background has 10 to 25, the balls have 60 to 116.
+ *
+ * Patterns specks and bars: single voxels, at the even places of each axis, and bars through all planes, one voxel
+ * thick, at the even places of y and x, have 100; all else has 10. So no two objects touch, and there are as many as
+ * their axes have even places, all multiplied.
+ *
+ * A voxel's value is a function of its place and the image's size alone. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +20,10 @@
 #include "io/image.h"
 
 enum { CELL = 16, MIDDLE = CELL / 2, LEAST_RADIUS = 3, RADII = 4, TINTS = 21 };
-enum { BACKGROUND = 10, RIM = 60 };
+enum { BACKGROUND = 10, RIM = 60, SPECK = 100 };
+enum { BALLS, SPECKS, BARS, PATTERNS };
+
+static const char *const pattern_texts[PATTERNS] = {"balls", "specks", "bars"};
 
 static const struct {
     const char *text;
@@ -24,13 +34,14 @@ static const struct {
 typedef struct pattern {
     int64_t size[3];
     tk_dtype type;
+    int kind; /* BALLS, … */
 } pattern;
 
 static tk_status refuse(const char *spec, tk_error *error) {
     return tk_fail(
         error, TK_UNREADABLE,
-        "null:%s: expected null:ZxYxX or null:ZxYxX:TYPE, as in null:100x2000x2000:u16 (types: u8 i8 u16 i16 "
-        "u32 i32 u64 i64 f32 f64)",
+        "null:%s: expected null:ZxYxX, null:ZxYxX:TYPE or null:ZxYxX:TYPE:PATTERN, as in null:100x2000x2000:u16 "
+        "(types: u8 i8 u16 i16 u32 i32 u64 i64 f32 f64; patterns: balls specks bars)",
         spec);
 }
 
@@ -48,12 +59,30 @@ static tk_status read_size(const char *spec, const char **rest, int64_t size[3],
     return TK_OK;
 }
 
-static tk_status read_type(const char *spec, const char *rest, tk_dtype *type, tk_error *error) {
+/* Is `text` the next word of a spec, which begins with a colon and ends with the spec or before the next colon? */
+static bool is_next(const char *rest, const char *text) {
+    const size_t length = strlen(text);
+    return *rest == ':' && !strncmp(rest + 1, text, length) && (rest[1 + length] == ':' || !rest[1 + length]);
+}
+
+static tk_status read_type(const char *spec, const char **rest, tk_dtype *type, tk_error *error) {
     *type = TK_U16;
-    if (!*rest) return TK_OK;
-    for (size_t i = 0; *rest == ':' && i < sizeof types / sizeof types[0]; i++)
-        if (!strcmp(rest + 1, types[i].text)) {
+    if (!**rest) return TK_OK;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (is_next(*rest, types[i].text)) {
             *type = types[i].type;
+            *rest += 1 + strlen(types[i].text);
+            return TK_OK;
+        }
+    return refuse(spec, error);
+}
+
+static tk_status read_kind(const char *spec, const char *rest, int *kind, tk_error *error) {
+    *kind = BALLS;
+    if (!*rest) return TK_OK;
+    for (int i = 0; i < PATTERNS; i++)
+        if (*rest == ':' && !strcmp(rest + 1, pattern_texts[i])) {
+            *kind = i;
             return TK_OK;
         }
     return refuse(spec, error);
@@ -66,7 +95,8 @@ static tk_status null_open(const char *spec, const char *dataset, const char *ax
     pattern made;
     const char *rest = NULL;
     TK_TRY(read_size(spec, &rest, made.size, error));
-    TK_TRY(read_type(spec, rest, &made.type, error));
+    TK_TRY(read_type(spec, &rest, &made.type, error));
+    TK_TRY(read_kind(spec, rest, &made.kind, error));
     pattern *kept = malloc(sizeof *kept);
     if (!kept) return tk_fail_memory(error, "opening an image");
     *kept = made;
@@ -111,7 +141,13 @@ static void draw_ball(const int64_t at[2], int64_t cell, int64_t lo, int64_t hi,
     }
 }
 
-static void draw_row(const pattern *p, int64_t z, int64_t y, int64_t lo, int64_t hi, uint8_t *row) {
+/* A row of specks or bars. */
+static void draw_lattice(const pattern *p, int64_t z, int64_t y, int64_t lo, int64_t hi, uint8_t *row) {
+    const bool empty = y % 2 != 0 || (p->kind == SPECKS && z % 2 != 0);
+    for (int64_t i = 0; i < hi - lo; i++) row[i] = empty || (lo + i) % 2 != 0 ? BACKGROUND : SPECK;
+}
+
+static void draw_balls(const pattern *p, int64_t z, int64_t y, int64_t lo, int64_t hi, uint8_t *row) {
     const int64_t at[2] = {z, y};
     draw_background(z, y, lo, hi, row);
     if (z / CELL >= p->size[TK_Z] / CELL || y / CELL >= p->size[TK_Y] / CELL) return; /* a cell that is cut off */
@@ -152,7 +188,7 @@ static tk_status null_read(void *handle, int64_t time, int64_t channel, const tk
     char *to = out;
     for (int64_t z = box->lo[TK_Z]; z < box->hi[TK_Z]; z++)
         for (int64_t y = box->lo[TK_Y]; y < box->hi[TK_Y]; y++, to += bytes) {
-            draw_row(p, z, y, box->lo[TK_X], box->hi[TK_X], row);
+            (p->kind == BALLS ? draw_balls : draw_lattice)(p, z, y, box->lo[TK_X], box->hi[TK_X], row);
             store(p->type, row, width, to);
         }
     free(row);

@@ -85,7 +85,6 @@ static tk_status deal_out(tk_run *run, int step, int round, tk_bytes *partial, t
     if (tk_comm_agree(run->comm, error) == TK_OK) {
         collection c = {s->step, run->job->state[step], round, partial};
         status = tk_deal(run->comm, part, take, &c);
-        if (status == TK_OK && partial->size > 0) status = s->step->reduce(run->job->state[step], round, partial);
         if (status != TK_OK) not_together(s, status, error);
     }
     for (int i = 0; part && i < ranks; i++) tk_bytes_free(&part[i]);
@@ -93,10 +92,19 @@ static tk_status deal_out(tk_run *run, int step, int round, tk_bytes *partial, t
     return tk_comm_agree(run->comm, error);
 }
 
+/* One rank has all, without dealing it out. Collective. */
+static tk_status reduce(tk_run *run, int step, int round, tk_bytes *partial, tk_error *error) {
+    const tk_workflow_step *s = &run->job->workflow->steps[step];
+    if (tk_comm_size(run->comm) > 1) TK_TRY(deal_out(run, step, round, partial, error));
+    const tk_status status = partial->size > 0 ? s->step->reduce(run->job->state[step], round, partial) : TK_OK;
+    if (status != TK_OK) not_together(s, status, error);
+    return tk_comm_agree(run->comm, error);
+}
+
 /* Collective. */
 static tk_status gather(tk_run *run, int step, int round, tk_bytes *partial, tk_error *error) {
     const tk_workflow_step *s = &run->job->workflow->steps[step];
-    if (s->step->split) TK_TRY(deal_out(run, step, round, partial, error));
+    if (s->step->split) TK_TRY(reduce(run, step, round, partial, error));
     collection c = {s->step, run->job->state[step], round, partial};
     const tk_status status = tk_comm_collect(run->comm, partial, take, &c);
     if (status != TK_OK) not_together(s, status, error);

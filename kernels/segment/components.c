@@ -1,4 +1,5 @@
-/* Components of a block (components.h): runs of each row, joined with those of the rows before it, then numbered.
+/* Components of a block (components.h): runs of each row, joined with those of the rows before it, then numbered. A
+ * mask and labels differ in what a run is, and in when two runs that touch are joined.
  *
  * Rows are dealt to the threads in slabs. Each slab finds its runs and joins them among themselves; the joins across
  * slabs follow one after the other. The root of a component is its first run, so numbering the roots in order gives
@@ -24,6 +25,7 @@ typedef struct neighbour {
 
 typedef struct job {
     tk_cview_u8 mask;
+    tk_cview_u32 labels; /* in place of a mask, whose data is NULL then */
     const tk_run_kernels *runs;
     tk_components *c;
     neighbour neighbours[4];
@@ -32,24 +34,36 @@ typedef struct job {
     int64_t first[SLABS_MOST + 1]; /* row of each slab; the last is the number of rows */
 } job;
 
-static int64_t runs_most(int64_t width) { return (width + 1) / 2; }
+/* Runs of a mask have a gap between them; each voxel can have a label of its own. */
+static int64_t runs_of_mask(int64_t width) { return (width + 1) / 2; }
+static int64_t runs_of_labels(int64_t width) { return width; }
 
-size_t tk_components_scratch(const int64_t size[3]) {
-    const int64_t rows = size[TK_Z] * size[TK_Y], runs = rows * runs_most(size[TK_X]);
+/* Can that many runs be numbered? */
+static bool can_be_numbered(const int64_t size[3], int64_t row_runs) {
+    const int64_t rows = size[TK_Z] * size[TK_Y];
+    return size[TK_X] < INT32_MAX && row_runs <= (int64_t)(NUMBERED - 1) / rows;
+}
+
+static size_t scratch_for(const int64_t size[3], int64_t row_runs) {
+    if (!can_be_numbered(size, row_runs)) return SIZE_MAX;
+    const int64_t rows = size[TK_Z] * size[TK_Y], runs = rows * row_runs;
     const size_t row_bytes = tk_scratch_cost(rows, sizeof(uint32_t)),
                  run_bytes = tk_scratch_cost(runs, sizeof(uint32_t));
     const size_t edge_bytes = tk_scratch_cost(2 * runs, sizeof(uint32_t));
     return tk_size_add(tk_size_add(row_bytes, row_bytes), tk_size_add(run_bytes, edge_bytes));
 }
 
-static tk_status take(tk_components *c, const int64_t size[3], tk_scratch *scratch) {
+size_t tk_components_scratch(const int64_t size[3]) { return scratch_for(size, runs_of_mask(size[TK_X])); }
+size_t tk_components_of_labels_scratch(const int64_t size[3]) { return scratch_for(size, runs_of_labels(size[TK_X])); }
+
+static tk_status take(tk_components *c, const int64_t size[3], int64_t row_runs, tk_scratch *scratch) {
     const int64_t rows = size[TK_Z] * size[TK_Y];
-    if (size[TK_X] >= INT32_MAX || runs_most(size[TK_X]) > (int64_t)(NUMBERED - 1) / rows) return TK_FAILED;
-    *c = (tk_components){.size = {size[TK_Z], size[TK_Y], size[TK_X]}};
+    if (!can_be_numbered(size, row_runs)) return TK_FAILED;
+    *c = (tk_components){.size = {size[TK_Z], size[TK_Y], size[TK_X]}, .row_runs = row_runs};
     c->begin = tk_scratch_take(scratch, rows, sizeof(uint32_t));
     c->end = tk_scratch_take(scratch, rows, sizeof(uint32_t));
-    c->edge = tk_scratch_take(scratch, 2 * rows * runs_most(size[TK_X]), sizeof(uint32_t));
-    c->component = tk_scratch_take(scratch, rows * runs_most(size[TK_X]), sizeof(uint32_t));
+    c->edge = tk_scratch_take(scratch, 2 * rows * row_runs, sizeof(uint32_t));
+    c->component = tk_scratch_take(scratch, rows * row_runs, sizeof(uint32_t));
     return c->begin && c->end && c->edge && c->component ? TK_OK : TK_NO_MEMORY;
 }
 
@@ -63,18 +77,28 @@ static void choose_neighbours(job *j, int connectivity) {
     j->count = planes ? 1 : connectivity > 6 ? 4 : 2;
 }
 
+/* The voxels of a row, of labels and of a mask. */
+static const uint32_t *label_row(const job *j, int64_t row) {
+    const int64_t z = row / j->c->size[TK_Y], y = row % j->c->size[TK_Y];
+    return j->labels.data + z * j->labels.stride[TK_Z] + y * j->labels.stride[TK_Y];
+}
+static const uint8_t *mask_row(const job *j, int64_t row) {
+    const int64_t z = row / j->c->size[TK_Y], y = row % j->c->size[TK_Y];
+    return j->mask.data + z * j->mask.stride[TK_Z] + y * j->mask.stride[TK_Y];
+}
+
 /* Finds the runs of a slab's rows; every run starts as a set of its own. */
 static void find_runs(const job *j, int slab) {
     const tk_components *c = j->c;
-    uint32_t next = (uint32_t)(j->first[slab] * runs_most(c->size[TK_X]));
+    const uint32_t base = (uint32_t)(j->first[slab] * c->row_runs);
+    uint32_t next = base;
     for (int64_t row = j->first[slab]; row < j->first[slab + 1]; row++) {
-        const int64_t z = row / c->size[TK_Y], y = row % c->size[TK_Y];
-        const uint8_t *voxels = j->mask.data + z * j->mask.stride[TK_Z] + y * j->mask.stride[TK_Y];
+        uint32_t *edges = c->edge + 2 * (int64_t)next;
         c->begin[row] = next;
-        next += (uint32_t)j->runs->find(voxels, c->size[TK_X], c->edge + 2 * (int64_t)next);
+        next += (uint32_t)(j->labels.data ? j->runs->find_equal(label_row(j, row), c->size[TK_X], edges)
+                                          : j->runs->find(mask_row(j, row), c->size[TK_X], edges));
         c->end[row] = next;
     }
-    const uint32_t base = (uint32_t)(j->first[slab] * runs_most(c->size[TK_X]));
     for (uint32_t r = base; r < next; r++) c->component[r] = r;
 }
 
@@ -101,6 +125,25 @@ static void join_rows(const tk_components *c, int64_t row, int64_t other, uint32
     }
 }
 
+/* Of labels: only runs of equal label are joined, and runs of a row can follow each other without a gap. Then the run
+ * that ends first can touch one more at a corner: the next one of the other row, where both end at the same voxel. */
+static void join_label_rows(const job *j, int64_t row, int64_t other, uint32_t reach) {
+    const tk_components *c = j->c;
+    const uint32_t *here = label_row(j, row), *there = label_row(j, other);
+    uint32_t a = c->begin[row], b = c->begin[other], *set = c->component;
+    const uint32_t a_end = c->end[row], b_end = c->end[other], *edge = c->edge;
+    while (a != a_end && b != b_end) {
+        const uint32_t a_lo = edge[2 * a], a_hi = edge[2 * a + 1], b_lo = edge[2 * b], b_hi = edge[2 * b + 1];
+        const bool touch = b_lo < a_hi + reach && a_lo < b_hi + reach;
+        if (touch && set[a] != set[b] && here[a_lo] == there[b_lo]) join_runs(set, a, b);
+        if (b_hi == a_hi && reach && a + 1 != a_end && edge[2 * a + 2] == a_hi && here[a_hi] == there[b_lo])
+            join_runs(set, a + 1, b);
+        const uint32_t next = b_hi <= a_hi;
+        b += next;
+        a += 1 - next;
+    }
+}
+
 /* Joins the rows from .. to-1 with those of their neighbours that lie in least .. most-1. */
 static void join_range(const job *j, int64_t from, int64_t to, int64_t least, int64_t most) {
     const int64_t height = j->c->size[TK_Y];
@@ -111,7 +154,11 @@ static void join_range(const job *j, int64_t from, int64_t to, int64_t least, in
             const neighbour *at = &j->neighbours[n];
             if (z + at->dz < 0 || y + at->dy < 0 || y + at->dy >= height) continue;
             const int64_t other = row + at->dz * height + at->dy;
-            if (other >= least && other < most) join_rows(j->c, row, other, at->reach);
+            if (other < least || other >= most) continue;
+            if (j->labels.data)
+                join_label_rows(j, row, other, at->reach);
+            else
+                join_rows(j->c, row, other, at->reach);
         }
     }
 }
@@ -178,15 +225,28 @@ static void run(const job *j) {
     j->c->count = number[slabs];
 }
 
+/* Deals the rows out, and runs. */
+static void run_slabs(job *j, int connectivity, const tk_work *work) {
+    const int64_t rows = j->c->size[TK_Z] * j->c->size[TK_Y];
+    j->runs = TK_ISA_SELECT(tk_runs, work->isa);
+    choose_neighbours(j, connectivity);
+    j->slabs = work->threads < SLABS_MOST ? work->threads : SLABS_MOST;
+    if (j->slabs > rows) j->slabs = (int)rows;
+    for (int s = 0; s <= j->slabs; s++) j->first[s] = rows * s / j->slabs;
+    run(j);
+}
+
 tk_status tk_components_find(tk_cview_u8 mask, int connectivity, tk_components *components, tk_work *work) {
-    const int64_t rows = mask.size[TK_Z] * mask.size[TK_Y];
-    TK_TRY(take(components, mask.size, &work->scratch));
-    job j = {.mask = mask, .runs = TK_ISA_SELECT(tk_runs, work->isa), .c = components};
-    choose_neighbours(&j, connectivity);
-    j.slabs = work->threads < SLABS_MOST ? work->threads : SLABS_MOST;
-    if (j.slabs > rows) j.slabs = (int)rows;
-    for (int s = 0; s <= j.slabs; s++) j.first[s] = rows * s / j.slabs;
-    run(&j);
+    job j = {.mask = mask, .c = components};
+    TK_TRY(take(components, mask.size, runs_of_mask(mask.size[TK_X]), &work->scratch));
+    run_slabs(&j, connectivity, work);
+    return TK_OK;
+}
+
+tk_status tk_components_of_labels(tk_cview_u32 labels, int connectivity, tk_components *components, tk_work *work) {
+    job j = {.labels = labels, .c = components};
+    TK_TRY(take(components, labels.size, runs_of_labels(labels.size[TK_X]), &work->scratch));
+    run_slabs(&j, connectivity, work);
     return TK_OK;
 }
 

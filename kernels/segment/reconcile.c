@@ -12,14 +12,14 @@ typedef struct row_cursor {
 typedef struct sweep {
     const tk_shell_run *run;
     int64_t runs, width;
-    uint32_t *set; /* of components by their position in the sorted `first` */
+    uint32_t *set;         /* of components by their position in the sorted `first` */
+    const uint32_t *value; /* their labels, in the same order; NULL: runs are of a mask */
 } sweep;
 
 size_t tk_reconcile_scratch(int64_t components, int64_t runs) {
     const int64_t records = components > runs ? components : runs;
     const size_t spare = tk_scratch_cost(records, sizeof(tk_shell_run));
-    const size_t sets = tk_scratch_cost(components, sizeof(uint32_t));
-    return tk_size_add(tk_size_add(spare, spare), tk_size_add(sets, sets));
+    return tk_size_add(tk_size_add(spare, spare), tk_scratch_cost(components, sizeof(uint32_t)));
 }
 
 /* Moves the cursor on to the runs of `row`; rows come in ascending order. */
@@ -31,7 +31,9 @@ static void seek_row(const sweep *s, row_cursor *at, int64_t row) {
     at->end = i;
 }
 
+/* Joins the components of two runs that touch: of labels, if they are equal. */
 static void join(const sweep *s, int64_t a, int64_t b) {
+    if (s->value && s->value[s->run[a].component] != s->value[s->run[b].component]) return;
     tk_set_join(s->set, tk_set_root(s->set, s->run[a].component), s->run[b].component);
 }
 
@@ -41,13 +43,15 @@ static void join_within(const sweep *s, row_cursor at) {
         if (s->run[i - 1].index + s->run[i - 1].length == s->run[i].index) join(s, i - 1, i);
 }
 
-/* Runs of two rows that touch; `offset` is how far the other row's indices lie before this one's. */
+/* Runs of two rows that touch; `offset` is how far the other row's indices lie before this one's. Where two runs end at
+ * the same voxel, and reach diagonally, the next run of this row can touch the other one, too. */
 static void join_across(const sweep *s, row_cursor at, row_cursor other, int64_t offset, int64_t reach) {
     int64_t a = at.begin, b = other.begin;
     while (a < at.end && b < other.end) {
         const int64_t a_lo = s->run[a].index, a_hi = a_lo + s->run[a].length;
         const int64_t b_lo = s->run[b].index + offset, b_hi = b_lo + s->run[b].length;
         if (b_lo < a_hi + reach && a_lo < b_hi + reach) join(s, a, b);
+        if (b_hi == a_hi && reach > 0 && a + 1 < at.end && s->run[a + 1].index == a_hi) join(s, a + 1, b);
         if (b_hi <= a_hi)
             b++;
         else
@@ -90,36 +94,44 @@ static void sort_components(int64_t *first, int64_t components, tk_shell_run *ru
     for (int64_t i = 0; i < runs; i++) run[i].component = position[run[i].component - 1];
 }
 
-/* A root precedes all others of its set, so numbers rise with the smallest index. */
-static int64_t number_sets(const uint32_t *set, int64_t components, uint32_t *number) {
+/* Labels in the order of the sorted components. */
+static void sort_values(const uint32_t *value, const uint32_t *position, int64_t components, uint32_t *sorted) {
+    for (int64_t i = 0; i < components; i++) sorted[position[i]] = value[i];
+}
+
+/* Numbers the sets, in place of their parents. A root precedes all others of its set, so numbers rise with the smallest
+ * index, and a parent that has its number already passes it on. */
+static int64_t number_sets(uint32_t *set, int64_t components) {
     uint32_t count = 0;
-    for (int64_t i = 0; i < components; i++) number[i] = set[i] == i ? ++count : number[set[i]];
+    for (int64_t i = 0; i < components; i++) set[i] = set[i] == i ? ++count : set[set[i]];
     return count;
 }
 
-static tk_status reconcile(int64_t *first, uint32_t *number, int64_t components, tk_shell_run *run, int64_t runs,
-                           const int64_t size[3], int connectivity, int64_t *count, tk_scratch *scratch) {
+static tk_status reconcile(int64_t *first, const uint32_t *value, uint32_t *number, int64_t components,
+                           tk_shell_run *run, int64_t runs, const int64_t size[3], int connectivity, int64_t *count,
+                           tk_scratch *scratch) {
     const int64_t length = components > runs ? components : runs;
     tk_shell_run *records = tk_scratch_take(scratch, length, sizeof *records);
     tk_shell_run *spare = tk_scratch_take(scratch, length, sizeof *spare);
     uint32_t *position = tk_scratch_take(scratch, components, sizeof *position);
-    uint32_t *set = tk_scratch_take(scratch, components, sizeof *set);
-    if (!records || !spare || !position || !set) return TK_NO_MEMORY;
+    if (!records || !spare || !position) return TK_NO_MEMORY;
     sort_components(first, components, run, runs, records, spare, position);
-    for (int64_t i = 0; i < components; i++) set[i] = (uint32_t)i;
-    const sweep s = {tk_sort_by_index(run, spare, runs), runs, size[TK_X], set};
+    uint32_t *sorted = (uint32_t *)(void *)records; /* which are not needed any more */
+    if (value) sort_values(value, position, components, sorted);
+    for (int64_t i = 0; i < components; i++) number[i] = (uint32_t)i;
+    const sweep s = {tk_sort_by_index(run, spare, runs), runs, size[TK_X], number, value ? sorted : NULL};
     sweep_rows(&s, size, connectivity);
-    *count = number_sets(set, components, number);
+    *count = number_sets(number, components);
     return TK_OK;
 }
 
-tk_status tk_reconcile(int64_t *first, uint32_t *number, int64_t components, tk_shell_run *run, int64_t runs,
-                       const int64_t size[3], int connectivity, int64_t *count, tk_scratch *scratch) {
+tk_status tk_reconcile(int64_t *first, const uint32_t *value, uint32_t *number, int64_t components, tk_shell_run *run,
+                       int64_t runs, const int64_t size[3], int connectivity, int64_t *count, tk_scratch *scratch) {
     *count = 0;
     if (components >= UINT32_MAX) return TK_UNSOLVABLE;
     if (components == 0) return TK_OK;
     const size_t mark = tk_scratch_mark(scratch);
-    const tk_status status = reconcile(first, number, components, run, runs, size, connectivity, count, scratch);
+    const tk_status status = reconcile(first, value, number, components, run, runs, size, connectivity, count, scratch);
     tk_scratch_rewind(scratch, mark);
     return status;
 }
@@ -137,42 +149,31 @@ static int64_t find(const tk_component *list, int64_t count, int64_t first) {
     return lo < count && list[lo].first == first ? lo : count;
 }
 
-static void add_up(const tk_component *list, int64_t components, const uint32_t *number, tk_component *whole) {
-    for (int64_t i = components; i-- > 0;) { /* the first of a whole component comes last, and sets `first` */
-        tk_component *of = &whole[number[i] - 1];
-        of->first = list[i].first;
-        of->voxels += list[i].voxels;
-        of->border |= list[i].border;
-        of->strong |= list[i].strong;
+/* Adds up in place: a whole component never stands behind its first part, which is met before all others. */
+static void add_up(tk_component *list, int64_t components, const uint32_t *number) {
+    for (int64_t i = 0, known = 0; i < components; i++) {
+        if (number[i] > known) {
+            list[known++] = list[i];
+            continue;
+        }
+        tk_component *whole = &list[number[i] - 1];
+        whole->voxels += list[i].voxels;
+        whole->border |= list[i].border;
+        whole->strong |= list[i].strong;
     }
 }
 
-static tk_status join_pairs(const tk_component *list, int64_t components, const tk_component_pair *pairs,
-                            int64_t pair_count, uint32_t *set) {
-    for (int64_t i = 0; i < components; i++) set[i] = (uint32_t)i;
+tk_status tk_reconcile_pairs(tk_component *list, int64_t components, const tk_component_pair *pairs, int64_t pair_count,
+                             uint32_t *number, int64_t *count) {
+    *count = 0;
+    if (components >= UINT32_MAX) return TK_UNSOLVABLE;
+    for (int64_t i = 0; i < components; i++) number[i] = (uint32_t)i;
     for (int64_t p = 0; p < pair_count; p++) {
         const int64_t a = find(list, components, pairs[p].a), b = find(list, components, pairs[p].b);
         if (a == components || b == components) return TK_FAILED;
-        tk_set_join(set, tk_set_root(set, (uint32_t)a), (uint32_t)b);
+        tk_set_join(number, tk_set_root(number, (uint32_t)a), (uint32_t)b);
     }
-    for (int64_t i = 0; i < components; i++) set[i] = tk_set_root(set, (uint32_t)i);
+    *count = number_sets(number, components);
+    add_up(list, components, number);
     return TK_OK;
-}
-
-tk_status tk_reconcile_pairs(const tk_component *list, int64_t components, const tk_component_pair *pairs,
-                             int64_t pair_count, uint32_t *number, tk_component *whole, int64_t *count,
-                             tk_scratch *scratch) {
-    *count = 0;
-    if (components >= UINT32_MAX) return TK_UNSOLVABLE;
-    if (components == 0) return TK_OK;
-    const size_t mark = tk_scratch_mark(scratch);
-    uint32_t *set = tk_scratch_take(scratch, components, sizeof *set);
-    tk_status status = set ? join_pairs(list, components, pairs, pair_count, set) : TK_NO_MEMORY;
-    if (status == TK_OK) {
-        *count = number_sets(set, components, number);
-        for (int64_t i = 0; i < *count; i++) whole[i] = (tk_component){0};
-        add_up(list, components, number, whole);
-    }
-    tk_scratch_rewind(scratch, mark);
-    return status;
 }

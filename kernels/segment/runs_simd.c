@@ -1,6 +1,6 @@
-/* Rows of a mask to runs, 64 voxels at a time: a word with one bit per voxel, in which every change of value is an edge
- * of a run. Turning bytes into bits has no form that compilers vectorise; with the few intrinsics the labelling of
- * blobs as a whole is 1.3 to 1.9 times as fast. */
+/* Rows of a mask, or of labels, to runs, 64 voxels at a time: a word with one bit per voxel, in which every change of
+ * value is an edge of a run. Turning bytes into bits has no form that compilers vectorise; with the few intrinsics the
+ * labelling of blobs as a whole is 1.3 to 1.9 times as fast. */
 #include "kernels/segment/runs.h"
 
 #include <string.h>
@@ -59,6 +59,32 @@ static int64_t find(const uint8_t *row, int64_t size, uint32_t *edges) {
     return (end - edges) / 2;
 }
 
+/* Notes the ends and starts of runs where the label changes: at most one of each. Where there is none, the next one
+ * overwrites it. */
+static inline uint32_t *note_changes(uint64_t changes, const uint32_t *row, uint32_t x, uint32_t *edges) {
+    for (; changes; changes &= changes - 1) {
+        const uint32_t at = x + (uint32_t)__builtin_ctzll(changes);
+        *edges = at;
+        edges += at > 0 && row[at - 1] != 0;
+        *edges = at;
+        edges += row[at] != 0;
+    }
+    return edges;
+}
+
+static int64_t find_equal(const uint32_t *row, int64_t size, uint32_t *edges) {
+    uint32_t *end = edges;
+    for (int64_t x = 0; x < size; x += 64) {
+        uint8_t differs[64] = {0};
+        const int64_t count = size - x < 64 ? size - x : 64;
+        differs[0] = row[x] != (x > 0 ? row[x - 1] : 0);
+        for (int64_t i = 1; i < count; i++) differs[i] = row[x + i] != row[x + i - 1];
+        end = note_changes(object_bits(differs), row, (uint32_t)x, end);
+    }
+    if (row[size - 1] != 0) *end++ = (uint32_t)size;
+    return (end - edges) / 2;
+}
+
 /* out[from .. to-1] = value, in whole groups: up to GROUP - 1 voxels behind `to` are overwritten, too, where the row
  * has room, for the next call to set right. Short runs cost one store instead of a loop. */
 static inline void fill(uint32_t *out, int64_t from, int64_t to, int64_t size, uint32_t value) {
@@ -79,4 +105,4 @@ static void paint(const uint32_t *edges, const uint32_t *component, const uint32
     fill(out, x, size, size, 0);
 }
 
-const tk_run_kernels TK_ISA_NAME(tk_runs) = {find, paint};
+const tk_run_kernels TK_ISA_NAME(tk_runs) = {find, find_equal, paint};

@@ -7,14 +7,6 @@ static int64_t index_of(const tk_components *c, const tk_box *image, const tk_bo
     return (z * image->hi[TK_Y] + y) * image->hi[TK_X] + box->lo[TK_X] + x;
 }
 
-/* Components are numbered by their first runs, so each new number is met in order. */
-void tk_components_first(const tk_components *c, const tk_box *image, const tk_box *box, int64_t *first) {
-    int64_t known = 0;
-    for (int64_t row = 0; row < c->size[TK_Z] * c->size[TK_Y]; row++)
-        for (int64_t r = c->begin[row]; r < c->end[row]; r++)
-            if (c->component[r] > known) first[known++] = index_of(c, image, box, row, c->edge[2 * r]);
-}
-
 /* Which rows of an axis lie on the image's border, as far as the axis has one. */
 static bool on_border(const tk_box *image, int axis, int64_t at) {
     return image->hi[axis] > 1 && (at == 0 || at == image->hi[axis] - 1);
@@ -30,7 +22,7 @@ void tk_components_describe(const tk_components *c, const tk_box *image, const t
             const int64_t lo = c->edge[2 * r], hi = c->edge[2 * r + 1];
             tk_component *of = &list[c->component[r] - 1];
             if (c->component[r] > known) list[known++] = (tk_component){.first = index_of(c, image, box, row, lo)};
-            of->voxels += hi - lo;
+            tk_component_set_voxels(of, of->voxels + (uint64_t)(hi - lo));
             if (outer || on_border(image, TK_X, box->lo[TK_X] + lo) || on_border(image, TK_X, box->lo[TK_X] + hi - 1))
                 of->border = 1;
         }
@@ -44,12 +36,12 @@ void tk_components_mark(const tk_components *c, tk_cview_f32 image, float level,
         for (int64_t r = c->begin[row]; r < c->end[row]; r++) {
             uint32_t strong = 0;
             for (uint32_t x = c->edge[2 * r]; x < c->edge[2 * r + 1]; x++) strong |= v[x] > level;
-            list[c->component[r] - 1].strong |= strong;
+            if (strong) list[c->component[r] - 1].strong = 1;
         }
     }
 }
 
-/* The position of `index` in an ascending list at `from` or behind; `count` when it is not there. */
+/* The position of the first that is not less than `index` in an ascending list, at `from` or behind. */
 static int64_t search(const int64_t *first, int64_t from, int64_t count, int64_t index) {
     int64_t lo = from, hi = count;
     while (lo < hi) {
@@ -59,28 +51,28 @@ static int64_t search(const int64_t *first, int64_t from, int64_t count, int64_t
         else
             hi = middle;
     }
-    return lo < count && first[lo] == index ? lo : count;
+    return lo;
 }
 
-tk_status tk_components_number(const tk_components *c, const tk_box *image, const tk_box *box, const int64_t *first,
-                               const uint32_t *number, int64_t count, uint32_t *label) {
+/* Components are numbered by their first runs, so each new number is met in order. */
+void tk_components_number(const tk_components *c, const tk_box *image, const tk_box *box, const int64_t *first,
+                          const uint32_t *number, int64_t count, uint32_t *label) {
     int64_t known = 0, at = 0;
     for (int64_t row = 0; row < c->size[TK_Z] * c->size[TK_Y]; row++)
         for (int64_t r = c->begin[row]; r < c->end[row]; r++) {
             if (c->component[r] <= known) continue;
-            at = search(first, at, count, index_of(c, image, box, row, c->edge[2 * r]));
-            if (at == count) return TK_FAILED;
-            label[known++] = number[at];
+            const int64_t index = index_of(c, image, box, row, c->edge[2 * r]);
+            at = search(first, at, count, index);
+            label[known++] = at < count && first[at] == index ? number[at] : 0;
         }
-    return TK_OK;
 }
 
 int64_t tk_components_shell_most(const tk_components *c) {
-    const int64_t rows = c->size[TK_Z] * c->size[TK_Y], runs = (c->size[TK_X] + 1) / 2;
+    const int64_t rows = c->size[TK_Z] * c->size[TK_Y];
     const int64_t inner_z = c->size[TK_Z] > 2 ? c->size[TK_Z] - 2 : 0;
     const int64_t inner_y = c->size[TK_Y] > 2 ? c->size[TK_Y] - 2 : 0;
     const int64_t inner = inner_z * inner_y;
-    return (rows - inner) * (runs > 2 ? runs : 2) + inner * 2;
+    return (rows - inner) * (c->row_runs > 2 ? c->row_runs : 2) + inner * 2;
 }
 
 /* Is the row on a face across z or y that another block lies behind? */

@@ -1,4 +1,5 @@
-"""The steps label, clean_mask, fill_holes and hysteresis against scipy and scikit-image, for whole images and tiles, ranks and threads."""
+"""The steps label, relabel, clean_mask, fill_holes and hysteresis against scipy and scikit-image, for whole images and tiles, ranks and threads; relabel also against cc3d, where it is installed."""
+import itertools
 import unittest
 
 import h5py
@@ -7,6 +8,11 @@ from scipy import ndimage
 from skimage import filters, measure, morphology, segmentation
 
 from harness import QUICK, SystemTest
+
+try:
+    import cc3d
+except ImportError:
+    cc3d = None
 
 WAYS = [("whole", None, 1), ("9x13x8", 3, 2), ("8x16x16", None, 2), ("whole", 2, 1), ("8x8x8", 5, 1)]
 if QUICK:
@@ -84,6 +90,44 @@ class Components(SystemTest):
             self.check(step, lambda mask: kept(mask, least, most, border), ["blobs", "random", "plane"])
             step = {"clean_mask": {"min_size": least, "max_size": most, "exclude_border": not border}}
             self.check(step, lambda mask: kept(mask, least, most, border) > 0, ["blobs", "random", "plane"], WAYS[1:2])
+
+    def run_relabel(self, image, before, parameters, tile, ranks, threads):
+        """Labels as steps make them, and the outcome of relabel."""
+        with h5py.File(self.folder / "i.h5", "w") as file:
+            file["i"] = image
+        steps = [*before, {"relabel": parameters}]
+        self.ok("run", self.workflow(str(self.folder / "i.h5"), steps), "--output", self.result, "--overwrite", "--tile", tile,
+                ranks=ranks, threads=threads)
+        with h5py.File(self.result) as file:
+            return file[f"labels/{next(iter(before[-1]))}"][...], file["labels/relabel"][...]
+
+    def test_parts_of_labels(self):
+        """Objects that touch each other, and objects that hang together by corners alone, come apart as with others."""
+        noise = numpy.random.default_rng(6).normal(size=(13, 30, 33)).astype(numpy.float32)
+        mask = {"threshold": {"method": "fixed", "value": 0.8, "keep": False}}
+        sources = {"apart": [mask, {"label": {"connectivity": 26, "keep": True}}],
+                   "touching": [{"watershed": {"keep": True}}],
+                   "grown": [mask, {"label": {"connectivity": 26, "keep": False}}, {"grow_labels": {"along": "input", "keep": True}}]}
+        for (name, before), (connectivity, rank) in itertools.product(sources.items(), ((6, 1), (18, 2), (26, 3))):
+            for tile, ranks, threads in WAYS if connectivity == 6 else WAYS[1:2]:
+                with self.subTest(labels=name, connectivity=connectivity, tile=tile, ranks=ranks):
+                    given, found = self.run_relabel(noise, before, {"connectivity": connectivity}, tile, ranks, threads)
+                    numpy.testing.assert_array_equal(found, measure.label(given, connectivity=rank))
+                    if connectivity == 6 and name == "apart":
+                        self.assertGreater(found.max(), given.max(), "nothing came apart")
+                    if cc3d:
+                        theirs = cc3d.connected_components(given, connectivity=connectivity)
+                        numpy.testing.assert_array_equal(found, segmentation.relabel_sequential(theirs)[0])
+
+    def test_parts_by_size(self):
+        noise = numpy.random.default_rng(7).normal(size=(11, 28, 31)).astype(numpy.float32)
+        before = [{"threshold": {"method": "fixed", "value": 0.6, "keep": False}}, {"label": {"connectivity": 26}}]
+        for tile, ranks, threads in WAYS[:2]:
+            given, found = self.run_relabel(noise, before, {"connectivity": 6, "min_size": 3, "max_size": 9}, tile, ranks, threads)
+            parts = measure.label(given, connectivity=1)
+            sizes = numpy.bincount(parts.ravel())
+            parts[(sizes < 3)[parts] | (sizes > 9)[parts]] = 0
+            numpy.testing.assert_array_equal(found, segmentation.relabel_sequential(parts)[0])
 
     def test_clean_as_scikit_image(self):
         self.check({"clean_mask": {"min_size": 12, "connectivity": 26}},

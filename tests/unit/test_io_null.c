@@ -98,6 +98,26 @@ static void test_number_of_objects(void **state) {
     check_count("null:8x64x64", (int64_t[3]){8, 64, 64}, 40);
 }
 
+/* Specks and bars are where they are said to be, however little of a row is read. */
+static void test_lattices(void **state) {
+    (void)state;
+    static const char *const specs[] = {"null:5x6x7:u8:specks", "null:5x6x7:f32:bars"};
+    const tk_box boxes[] = {{{0, 0, 0}, {5, 6, 7}}, {{1, 2, 3}, {4, 5, 6}}, {{4, 4, 6}, {5, 5, 7}}};
+    for (int bars = 0; bars < 2; bars++)
+        for (size_t b = 0; b < sizeof boxes / sizeof boxes[0]; b++) {
+            tk_image *image = open_image(specs[bars]);
+            const tk_box *box = &boxes[b];
+            float *voxels = read_box(image, box);
+            const float *at = voxels;
+            for (int64_t z = box->lo[0]; z < box->hi[0]; z++)
+                for (int64_t y = box->lo[1]; y < box->hi[1]; y++)
+                    for (int64_t x = box->lo[2]; x < box->hi[2]; x++)
+                        assert_true(*at++ == ((bars || z % 2 == 0) && y % 2 == 0 && x % 2 == 0 ? 100 : 10));
+            free(voxels);
+            tk_image_close(image);
+        }
+}
+
 /* Far from the origin of an image that no memory holds, too. */
 static void test_large_images(void **state) {
     (void)state;
@@ -122,6 +142,10 @@ static void test_wrong_specs_are_refused(void **state) {
                                         "null:8x8x8:",
                                         "null:8x8x8:u9",
                                         "null:8x8x8u8",
+                                        "null:8x8x8:u8:",
+                                        "null:8x8x8:u8:stars",
+                                        "null:8x8x8:u8:specks:",
+                                        "null:8x8x8:specks",
                                         "null: 8x8x8",
                                         "null:99999999999x8x8",
                                         "null:2000000000x2000000000x2000000000:f64",
@@ -143,9 +167,9 @@ static void test_wrong_specs_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_regions_read_the_same),   cmocka_unit_test(test_types_hold_the_same_values),
-        cmocka_unit_test(test_number_of_objects),       cmocka_unit_test(test_large_images),
-        cmocka_unit_test(test_wrong_specs_are_refused),
+        cmocka_unit_test(test_regions_read_the_same), cmocka_unit_test(test_types_hold_the_same_values),
+        cmocka_unit_test(test_number_of_objects),     cmocka_unit_test(test_lattices),
+        cmocka_unit_test(test_large_images),          cmocka_unit_test(test_wrong_specs_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 #include "tests/reference/components.h"
 #include "tests/reference/measure.h"
 #include "tests/unit/test_volume_fixture.h"
+#include "workflows/steps/components_rule.h"
 
 /* A run of one step. */
 typedef struct engine {
@@ -373,6 +374,34 @@ static void labels_do_not_depend_on_tiles(void **state) {
             }
 }
 
+/* The connected parts of labels, the same way; and again by size and border, where parts must be added up over tiles.
+ */
+static void parts_of_labels_do_not_depend_on_tiles(void **state) {
+    (void)state;
+    static const struct {
+        const char *params;
+        int connectivity;
+    } cases[] = {{"{connectivity: 6}", 6}, {"{connectivity: 18}", 18}, {"{}", 26}};
+    for (int kind = 0; kind < LABEL_KINDS; kind++)
+        for (int s = 0; s < SIZES; s++) {
+            uint32_t *values = make_labels((label_kind)kind, sizes[s], 36);
+            uint32_t *expected = must_allocate(count_of(sizes[s]), sizeof *expected);
+            for (int c = 0; c < 3; c++) {
+                ref_components_of_labels(values, sizes[s], cases[c].connectivity, expected);
+                const task t = task_of("relabel", cases[c].params, sizes[s], values);
+                const outcome whole = check_grids(&t);
+                assert_int_equal(whole.status, TK_OK);
+                assert_memory_equal(whole.data, expected, whole.size);
+                free(whole.data);
+            }
+            const task t =
+                task_of("relabel", "{connectivity: 18, min_size: 3, exclude_border: true}", sizes[s], values);
+            const outcome some = check_grids(&t);
+            assert_int_equal(some.status, TK_OK);
+            free(some.data), free(values), free(expected);
+        }
+}
+
 static void tables_do_not_depend_on_tiles(void **state) {
     (void)state;
     for (int kind = 0; kind < MASK_KINDS; kind++)
@@ -566,6 +595,17 @@ static void the_table_holds_what_the_reference_measures(void **state) {
 }
 
 /* The state of a step that has not decided anything must refuse what is not a decision. */
+/* What no 32-bit label can name is refused, with the count and what helps. */
+static void more_components_than_labels_are_refused(void **state) {
+    (void)state;
+    const tk_components_rule rule = {.connectivity = 6, .most = INT64_MAX, .step = "label", .fact = "objects"};
+    tk_error error = TK_ERROR_NONE;
+    assert_int_equal(tk_components_check_count(&rule, (int64_t)UINT32_MAX - 1, &error), TK_OK);
+    assert_int_equal(tk_components_check_count(&rule, (int64_t)UINT32_MAX, &error), TK_UNSOLVABLE);
+    assert_non_null(strstr(error.text, "4294967295"));
+    assert_non_null(strstr(error.text, "min_size"));
+}
+
 static void damaged_decisions_are_errors(void **state) {
     (void)state;
     static const char *const names[] = {"background", "threshold", "label"};
@@ -598,12 +638,14 @@ int main(void) {
         cmocka_unit_test(images_do_not_depend_on_tiles),
         cmocka_unit_test(otsu_does_not_depend_on_tiles),
         cmocka_unit_test(labels_do_not_depend_on_tiles),
+        cmocka_unit_test(parts_of_labels_do_not_depend_on_tiles),
         cmocka_unit_test(tables_do_not_depend_on_tiles),
         cmocka_unit_test(labels_of_time_points_are_kept_apart),
         cmocka_unit_test(decisions_are_over_all_time_points),
         cmocka_unit_test(tables_of_time_points_stand_one_behind_the_other),
         cmocka_unit_test(the_background_is_the_percentile),
         cmocka_unit_test(the_table_holds_what_the_reference_measures),
+        cmocka_unit_test(more_components_than_labels_are_refused),
         cmocka_unit_test(damaged_decisions_are_errors),
     };
     return cmocka_run_group_tests(tests, 0, 0);

@@ -45,6 +45,7 @@ typedef enum mask_kind {
     MASK_CHECKER,    /* every second voxel: diagonals only */
     MASK_SERPENTINE, /* one path, one voxel wide, through all of the volume */
     MASK_SHEETS,     /* nested boxes: long thin objects around each other */
+    MASK_SPECKS,     /* the most voxels of which none has a neighbour */
     MASK_KINDS
 } mask_kind;
 
@@ -72,11 +73,42 @@ static inline uint8_t *make_mask(mask_kind kind, const int64_t size[3], uint64_t
         const int64_t z = i / (size[1] * size[2]), y = i / size[2] % size[1], x = i % size[2];
         tk_rng rng = tk_rng_stream(seed, 2, (uint64_t)i);
         const double u = tk_rng_uniform(&rng);
-        const uint8_t values[MASK_KINDS] = {
-            0, 1, u < 0.1, u < 0.5, (z + y + x) % 2 == 0, serpentine(size, z, y, x), sheet(size, z, y, x)};
+        const uint8_t values[MASK_KINDS] = {0,
+                                            1,
+                                            u < 0.1,
+                                            u < 0.5,
+                                            (z + y + x) % 2 == 0,
+                                            serpentine(size, z, y, x),
+                                            sheet(size, z, y, x),
+                                            z % 2 == 0 && y % 2 == 0 && x % 2 == 0};
         mask[i] = values[kind];
     }
     return mask;
+}
+
+/* How labels are made. */
+typedef enum label_kind {
+    LABELS_ALONE,   /* a label of its own for each voxel, the largest first */
+    LABELS_RANDOM,  /* 0 to 3 at random */
+    LABELS_CHECKER, /* two labels, each connected across diagonals only */
+    LABELS_CELLS,   /* boxes of 2 x 2 x 3 voxels with one of 3 labels, without a gap */
+    LABELS_PATH,    /* a path, one voxel wide, of one label in another */
+    LABELS_SHEETS,  /* nested boxes of two labels */
+    LABEL_KINDS
+} label_kind;
+
+static inline uint32_t *make_labels(label_kind kind, const int64_t size[3], uint64_t seed) {
+    uint32_t *labels = must_allocate(count_of(size), sizeof *labels);
+    for (int64_t i = 0; i < count_of(size); i++) {
+        const int64_t z = i / (size[1] * size[2]), y = i / size[2] % size[1], x = i % size[2];
+        const int64_t cell = (z / 2 * size[1] + y / 2) * size[2] + x / 3;
+        tk_rng voxel = tk_rng_stream(seed, 3, (uint64_t)i), box = tk_rng_stream(seed, 4, (uint64_t)cell);
+        const uint32_t values[LABEL_KINDS] = {UINT32_MAX - (uint32_t)i,       (uint32_t)(4 * tk_rng_uniform(&voxel)),
+                                              (z + y + x) % 2 ? 7 : 70000,    1 + (uint32_t)(3 * tk_rng_uniform(&box)),
+                                              1U + serpentine(size, z, y, x), 1U + sheet(size, z, y, x)};
+        labels[i] = values[kind];
+    }
+    return labels;
 }
 
 #endif

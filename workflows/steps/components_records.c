@@ -1,14 +1,17 @@
 /* A record is a header and what it counts:
  *
  *   COMPONENTS   tk_component[count]
- *   RUNS         int64 first[components], tk_shell_run[count]; a run names its component by its position in `first`,
- * plus 1 PAIRS        tk_component_pair[count] */
+ *   RUNS         int64 first[components], tk_shell_run[count]; a run names its component by its position in `first`
+ *                plus 1
+ *   LABEL_RUNS   int64 first[components], uint32 value[components] padded to a multiple of 8 bytes,
+ *                tk_shell_run[count]: runs of labels, and the labels
+ *   PAIRS        tk_component_pair[count] */
 #include "workflows/steps/components_records.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 3, COMPONENTS = 1, RUNS, PAIRS };
+enum { VERSION = 4, COMPONENTS = 1, RUNS, PAIRS, LABEL_RUNS };
 
 typedef struct header {
     uint32_t version, kind;
@@ -18,12 +21,20 @@ typedef struct header {
 /* A record in a row of them. */
 typedef struct record {
     header head;
-    const unsigned char *first, *items; /* RUNS: first[]; what is counted */
-    size_t end;                         /* where the next one begins */
+    const unsigned char *first, *value, *items; /* of runs: first[], and value[] or NULL; what is counted */
+    size_t end;                                 /* where the next one begins */
 } record;
 
+static bool is_runs(const record *r) { return r->head.kind == RUNS || r->head.kind == LABEL_RUNS; }
+
 static size_t item_size(uint32_t kind) {
-    return kind == COMPONENTS ? sizeof(tk_component) : kind == RUNS ? sizeof(tk_shell_run) : sizeof(tk_component_pair);
+    return kind == COMPONENTS ? sizeof(tk_component) : kind == PAIRS ? sizeof(tk_component_pair) : sizeof(tk_shell_run);
+}
+
+/* What first[] and value[] take. */
+static size_t first_bytes(int64_t components) { return (size_t)components * sizeof(int64_t); }
+static size_t value_bytes(uint32_t kind, int64_t components) {
+    return kind == LABEL_RUNS ? ((size_t)components * sizeof(uint32_t) + 7) / 8 * 8 : 0;
 }
 
 /* The record at `at`, checked against what is left. */
@@ -32,12 +43,14 @@ static tk_status read_record(const tk_bytes *records, size_t at, record *r) {
     memcpy(&r->head, records->data + at, sizeof r->head);
     const size_t left = records->size - at - sizeof r->head;
     const header *h = &r->head;
-    if (h->version != VERSION || h->kind < COMPONENTS || h->kind > PAIRS || h->components < 0 || h->count < 0)
+    if (h->version != VERSION || h->kind < COMPONENTS || h->kind > LABEL_RUNS || h->components < 0 || h->count < 0)
         return TK_FAILED;
     if ((uint64_t)h->components > left / sizeof(int64_t)) return TK_FAILED;
-    const size_t lists = (size_t)h->components * sizeof(int64_t);
+    const size_t lists = first_bytes(h->components) + value_bytes(h->kind, h->components);
+    if (lists > left) return TK_FAILED;
     if ((uint64_t)h->count > (left - lists) / item_size(h->kind)) return TK_FAILED;
     r->first = records->data + at + sizeof *h;
+    r->value = h->kind == LABEL_RUNS ? r->first + first_bytes(h->components) : NULL;
     r->items = r->first + lists;
     r->end = at + sizeof *h + lists + (size_t)h->count * item_size(h->kind);
     return TK_OK;
@@ -50,35 +63,95 @@ static tk_status append_header(tk_bytes *records, uint32_t kind, int64_t time, i
 
 /* --- A tile ------------------------------------------------------------------------------------------------------- */
 
-static tk_status append_components(const tk_components *found, const tk_block *tile, bool planes, const float *strong,
-                                   tk_bytes *partial) {
-    TK_TRY(append_header(partial, COMPONENTS, tile->time, 0, found->count));
+/* What a tile tells is made of: all its components, and the position of each, plus 1, among those on the shell, or 0.
+ */
+typedef struct tile_parts {
+    const tk_components *found;
+    const tk_block *tile;
+    tk_component *component;
+    uint32_t *on_shell;
+} tile_parts;
+
+/* Names the components of the runs anew, by their positions among those on the shell; returns how many there are. */
+static int64_t name_shell(const tile_parts *t, tk_shell_run *run, int64_t runs) {
+    int64_t named = 0;
+    for (int64_t i = 0; i < runs; i++) t->on_shell[run[i].component - 1] = 1;
+    for (int64_t c = 0; c < t->found->count; c++)
+        if (t->on_shell[c]) t->on_shell[c] = (uint32_t)++named;
+    for (int64_t i = 0; i < runs; i++) run[i].component = t->on_shell[run[i].component - 1];
+    return named;
+}
+
+/* The label of a component. */
+static uint32_t value_of(const tk_block *tile, int64_t first) {
+    const int64_t width = tile->image.hi[TK_X], row = first / width, height = tile->image.hi[TK_Y];
+    const tk_view_u32 *v = &tile->u32;
+    return v->data[(row / height - tile->box.lo[TK_Z]) * v->stride[TK_Z] +
+                   (row % height - tile->box.lo[TK_Y]) * v->stride[TK_Y] + first % width - tile->box.lo[TK_X]];
+}
+
+/* first[] and, of labels, value[] of the components on the shell. */
+static void fill_lists(const tile_parts *t, bool labels, int64_t *first, uint32_t *value) {
+    for (int64_t c = 0; c < t->found->count; c++) {
+        if (!t->on_shell[c]) continue;
+        first[t->on_shell[c] - 1] = t->component[c].first;
+        if (labels) value[t->on_shell[c] - 1] = value_of(t->tile, t->component[c].first);
+    }
+}
+
+/* A record of runs that have their names already. */
+static tk_status append_named(const tile_parts *t, const tk_shell_run *run, int64_t count, int64_t components,
+                              tk_bytes *partial) {
+    const bool labels = t->tile->kind == TK_KIND_LABELS;
+    const uint32_t kind = labels ? LABEL_RUNS : RUNS;
+    TK_TRY(append_header(partial, kind, t->tile->time, components, count));
     const size_t at = partial->size;
-    TK_TRY(tk_bytes_resize(partial, at + (size_t)found->count * sizeof(tk_component)));
-    tk_component *list = (tk_component *)(void *)(partial->data + at);
-    tk_components_describe(found, &tile->image, &tile->box, planes, list);
-    if (strong) tk_components_mark(found, tk_read_f32(tile->f32), *strong, list);
-    return TK_OK;
+    TK_TRY(tk_bytes_resize(partial, at + first_bytes(components) + value_bytes(kind, components)));
+    int64_t *first = (int64_t *)(void *)(partial->data + at);
+    fill_lists(t, labels, first, (uint32_t *)(void *)(first + components));
+    return tk_bytes_append(partial, run, (size_t)count * sizeof *run);
 }
 
-static tk_status append_runs(const tk_components *found, const tk_block *mask, tk_bytes *partial) {
-    const size_t at = partial->size, lists = (size_t)found->count * sizeof(int64_t);
-    TK_TRY(append_header(partial, RUNS, mask->time, found->count, 0));
-    const size_t first = partial->size, runs = first + lists;
-    TK_TRY(tk_bytes_resize(partial, runs + (size_t)tk_components_shell_most(found) * sizeof(tk_shell_run)));
-    tk_components_first(found, &mask->image, &mask->box, (int64_t *)(void *)(partial->data + first));
-    const int64_t count =
-        tk_components_shell(found, &mask->image, &mask->box, (tk_shell_run *)(void *)(partial->data + runs));
-    const header h = {VERSION, RUNS, mask->time, found->count, count};
-    memcpy(partial->data + at, &h, sizeof h);
-    return tk_bytes_resize(partial, count > 0 ? runs + (size_t)count * sizeof(tk_shell_run) : at);
+static tk_status append_runs(const tile_parts *t, tk_bytes *partial) {
+    tk_bytes shell = {0};
+    TK_TRY(tk_bytes_resize(&shell, (size_t)tk_components_shell_most(t->found) * sizeof(tk_shell_run)));
+    tk_shell_run *run = (tk_shell_run *)(void *)shell.data;
+    const int64_t count = tk_components_shell(t->found, &t->tile->image, &t->tile->box, run);
+    const int64_t components = name_shell(t, run, count);
+    const tk_status status = count > 0 ? append_named(t, run, count, components, partial) : TK_OK;
+    tk_bytes_free(&shell);
+    return status;
 }
 
-tk_status tk_records_of_tile(const tk_components *found, const tk_block *tile, bool planes, const float *strong,
-                             tk_bytes *partial) {
+/* The components but those that can be left out. */
+static tk_status append_components(const tk_components_rule *rule, const tile_parts *t, tk_bytes *partial) {
+    int64_t count = 0;
+    for (int64_t c = 0; c < t->found->count; c++)
+        if (t->on_shell[c] || tk_components_is_kept(rule, &t->component[c])) t->component[count++] = t->component[c];
+    if (count == 0) return TK_OK;
+    TK_TRY(append_header(partial, COMPONENTS, t->tile->time, 0, count));
+    return tk_bytes_append(partial, t->component, (size_t)count * sizeof *t->component);
+}
+
+tk_status tk_records_of_tile(const tk_components_rule *rule, const tk_components *found, const tk_block *tile,
+                             tk_work *work, tk_bytes *partial) {
     if (found->count == 0) return TK_OK;
-    TK_TRY(append_components(found, tile, planes, strong, partial));
-    return append_runs(found, tile, partial);
+    const size_t mark = tk_scratch_mark(&work->scratch);
+    tk_bytes list = {0};
+    tile_parts t = {found, tile, NULL, tk_scratch_take(&work->scratch, found->count, sizeof(uint32_t))};
+    if (!t.on_shell) return TK_NO_MEMORY;
+    memset(t.on_shell, 0, (size_t)found->count * sizeof *t.on_shell);
+    tk_status status = tk_bytes_resize(&list, (size_t)found->count * sizeof(tk_component));
+    if (status == TK_OK) {
+        t.component = (tk_component *)(void *)list.data;
+        tk_components_describe(found, &tile->image, &tile->box, tk_components_by_planes(rule), t.component);
+        if (rule->hysteresis) tk_components_mark(found, tk_read_f32(tile->f32), rule->high, t.component);
+        status = append_runs(&t, partial);
+    }
+    if (status == TK_OK) status = append_components(rule, &t, partial);
+    tk_bytes_free(&list);
+    tk_scratch_rewind(&work->scratch, mark);
+    return status;
 }
 
 /* --- Dealing out -------------------------------------------------------------------------------------------------- */
@@ -115,20 +188,25 @@ static tk_status split_components(const shares *s, const record *r, tk_bytes par
 static tk_status append_some_runs(const record *r, const shares *s, int64_t from, int64_t to, uint32_t *known,
                                   tk_bytes *part) {
     const int64_t *first = (const int64_t *)(const void *)r->first;
+    const uint32_t *value = (const uint32_t *)(const void *)r->value;
     const tk_shell_run *run = (const tk_shell_run *)(const void *)r->items;
     int64_t begin = 0, end = 0, components = 0;
     while (begin < r->head.count && run[begin].index / s->width < from) begin++;
     for (end = begin; end < r->head.count && run[end].index / s->width < to; end++)
         if (!known[run[end].component - 1]) known[run[end].component - 1] = (uint32_t)++components;
     if (begin == end) return TK_OK;
-    TK_TRY(append_header(part, RUNS, r->head.time, components, end - begin));
-    const size_t at = part->size, lists = (size_t)components * sizeof(int64_t);
+    TK_TRY(append_header(part, r->head.kind, r->head.time, components, end - begin));
+    const size_t at = part->size, values = value_bytes(r->head.kind, components);
+    const size_t lists = first_bytes(components) + values;
     TK_TRY(tk_bytes_resize(part, at + lists + (size_t)(end - begin) * sizeof *run));
     int64_t *their_first = (int64_t *)(void *)(part->data + at);
+    uint32_t *their_value = (uint32_t *)(void *)(their_first + components);
     tk_shell_run *their_run = (tk_shell_run *)(void *)(part->data + at + lists);
+    memset(their_value, 0, values);
     for (int64_t i = begin; i < end; i++) {
         const uint32_t name = known[run[i].component - 1];
         their_first[name - 1] = first[run[i].component - 1];
+        if (value) their_value[name - 1] = value[run[i].component - 1];
         their_run[i - begin] = (tk_shell_run){run[i].index, run[i].length, name};
     }
     for (int64_t i = begin; i < end; i++) known[run[i].component - 1] = 0;
@@ -211,40 +289,44 @@ static bool next_group(const tk_bytes *records, const tk_bytes *list, size_t *ne
 }
 
 /* How much there is of a kind. */
-static tk_status count_items(const group *g, uint32_t kind, int64_t *components, int64_t *count) {
+static tk_status count_items(const group *g, uint32_t kind, int64_t *count) {
     record r;
-    *components = *count = 0;
+    *count = 0;
     for (size_t i = 0; i < g->count; i++) {
         TK_TRY(read_record(g->records, g->place[i].at, &r));
-        if (r.head.kind != kind) continue;
-        *components += r.head.components;
-        *count += r.head.count;
-    }
-    return TK_OK;
-}
-
-/* All items of a kind, one behind the other. */
-static tk_status copy_items(const group *g, uint32_t kind, unsigned char *to) {
-    record r;
-    for (size_t i = 0; i < g->count; i++) {
-        TK_TRY(read_record(g->records, g->place[i].at, &r));
-        if (r.head.kind != kind || r.head.count == 0) continue;
-        memcpy(to, r.items, (size_t)r.head.count * item_size(kind));
-        to += (size_t)r.head.count * item_size(kind);
+        if (r.head.kind == kind) *count += r.head.count;
     }
     return TK_OK;
 }
 
 /* --- Reducing ----------------------------------------------------------------------------------------------------- */
 
-/* All runs, their components named by positions in one list. */
-static tk_status gather_runs(const group *g, int64_t *first, tk_shell_run *run) {
+/* How many runs and components of runs there are; *labels: are they of labels? All must be of one kind. */
+static tk_status count_runs(const group *g, int64_t *components, int64_t *runs, bool *labels) {
+    record r;
+    uint32_t kind = 0;
+    *components = *runs = 0;
+    for (size_t i = 0; i < g->count; i++) {
+        TK_TRY(read_record(g->records, g->place[i].at, &r));
+        if (!is_runs(&r)) continue;
+        if (kind != 0 && kind != r.head.kind) return TK_FAILED;
+        kind = r.head.kind;
+        *components += r.head.components;
+        *runs += r.head.count;
+    }
+    *labels = kind == LABEL_RUNS;
+    return TK_OK;
+}
+
+/* All runs, their components named by positions in one list. `value` is not used for runs of masks. */
+static tk_status gather_runs(const group *g, int64_t *first, uint32_t *value, tk_shell_run *run) {
     record r;
     int64_t components = 0;
     for (size_t k = 0; k < g->count; k++) {
         TK_TRY(read_record(g->records, g->place[k].at, &r));
-        if (r.head.kind != RUNS || r.head.count == 0) continue;
-        memcpy(first + components, r.first, (size_t)r.head.components * sizeof *first);
+        if (!is_runs(&r) || r.head.count == 0) continue;
+        memcpy(first + components, r.first, first_bytes(r.head.components));
+        if (r.value) memcpy(value + components, r.value, (size_t)r.head.components * sizeof *value);
         memcpy(run, r.items, (size_t)r.head.count * sizeof *run);
         for (int64_t i = 0; i < r.head.count; i++) {
             if (run[i].component < 1 || run[i].component > r.head.components) return TK_FAILED;
@@ -275,80 +357,132 @@ static tk_status append_pairs(int64_t time, const int64_t *first, const uint32_t
 }
 
 static tk_status reduce_in(const group *g, const int64_t image[3], int connectivity, int64_t components, int64_t runs,
-                           tk_scratch *scratch, tk_bytes *out) {
+                           bool labels, tk_scratch *scratch, tk_bytes *out) {
     int64_t *first = tk_scratch_take(scratch, components, sizeof *first), wholes = 0;
     int64_t *leader = tk_scratch_take(scratch, components, sizeof *leader);
     uint32_t *number = tk_scratch_take(scratch, components, sizeof *number);
+    uint32_t *value = labels ? tk_scratch_take(scratch, components, sizeof *value) : NULL;
     tk_shell_run *run = tk_scratch_take(scratch, runs, sizeof *run);
-    if (!first || !leader || !number || !run) return TK_NO_MEMORY;
-    TK_TRY(gather_runs(g, first, run));
-    TK_TRY(tk_reconcile(first, number, components, run, runs, image, connectivity, &wholes, scratch));
+    if (!first || !leader || !number || (labels && !value) || !run) return TK_NO_MEMORY;
+    TK_TRY(gather_runs(g, first, value, run));
+    TK_TRY(tk_reconcile(first, value, number, components, run, runs, image, connectivity, &wholes, scratch));
     return append_pairs(g->time, first, number, components, leader, out);
 }
 
 static tk_status reduce_group(const group *g, const int64_t image[3], int connectivity, tk_bytes *out) {
     int64_t components = 0, runs = 0;
-    TK_TRY(count_items(g, RUNS, &components, &runs));
+    bool labels = false;
+    TK_TRY(count_runs(g, &components, &runs, &labels));
     if (runs == 0) return TK_OK;
     if (components >= UINT32_MAX) return TK_UNSOLVABLE;
-    const size_t lists =
-        tk_size_add(2 * tk_scratch_cost(components, sizeof(int64_t)), tk_scratch_cost(components, sizeof(uint32_t)));
+    const size_t lists = tk_size_add(2 * tk_scratch_cost(components, sizeof(int64_t)),
+                                     (labels ? 2 : 1) * tk_scratch_cost(components, sizeof(uint32_t)));
     const size_t need = tk_size_add(tk_size_add(lists, tk_scratch_cost(runs, sizeof(tk_shell_run))),
                                     tk_reconcile_scratch(components, runs));
     tk_scratch scratch;
     TK_TRY(tk_scratch_reserve(&scratch, need));
-    const tk_status status = reduce_in(g, image, connectivity, components, runs, &scratch, out);
+    const tk_status status = reduce_in(g, image, connectivity, components, runs, labels, &scratch, out);
     tk_scratch_release(&scratch);
     return status;
 }
 
-static tk_status keep_components(const tk_bytes *part, tk_bytes *out) {
+/* Moves the records of components together, in place, and drops all others. */
+static tk_status keep_components(tk_bytes *part) {
     record r;
+    size_t kept = 0;
     for (size_t at = 0; at < part->size; at = r.end) {
         TK_TRY(read_record(part, at, &r));
-        if (r.head.kind == COMPONENTS) TK_TRY(tk_bytes_append(out, part->data + at, r.end - at));
+        if (r.head.kind != COMPONENTS) continue;
+        memmove(part->data + kept, part->data + at, r.end - at);
+        kept += r.end - at;
     }
-    return TK_OK;
+    return tk_bytes_resize(part, kept);
 }
 
 tk_status tk_records_reduce(tk_bytes *part, const int64_t image[3], int connectivity) {
-    tk_bytes out = {0}, list = {0};
+    tk_bytes pairs = {0}, list = {0};
     group g;
     tk_status status = list_records(part, &list);
-    if (status == TK_OK) status = keep_components(part, &out);
     for (size_t next = 0; status == TK_OK && next_group(part, &list, &next, &g);)
-        status = reduce_group(&g, image, connectivity, &out);
+        status = reduce_group(&g, image, connectivity, &pairs);
     tk_bytes_free(&list);
-    if (status != TK_OK) {
-        tk_bytes_free(&out);
-        return status;
-    }
-    tk_bytes_free(part);
-    *part = out;
-    return TK_OK;
+    if (status == TK_OK) status = keep_components(part);
+    if (status == TK_OK) status = tk_bytes_append(part, pairs.data, pairs.size);
+    tk_bytes_free(&pairs);
+    return status;
 }
 
 /* --- Reading ------------------------------------------------------------------------------------------------------ */
 
-static int by_first(const void *a, const void *b) {
-    const tk_component *p = a, *q = b;
-    return p->first < q->first ? -1 : p->first > q->first;
+/* What is left of a record's components, which ascend by first voxel. */
+typedef struct cursor {
+    const tk_component *at, *end;
+} cursor;
+
+static int64_t key(const cursor *c) { return c->at->first; }
+
+/* Moves the root of a heap down to where it belongs. */
+static void sift(cursor *heap, size_t count, size_t root) {
+    const cursor moved = heap[root];
+    for (size_t child; (child = 2 * root + 1) < count; root = child) {
+        if (child + 1 < count && key(&heap[child + 1]) < key(&heap[child])) child++;
+        if (key(&moved) <= key(&heap[child])) break;
+        heap[root] = heap[child];
+    }
+    heap[root] = moved;
+}
+
+/* Merges the records' components. Errors: TK_FAILED when that does not make an ascending list. */
+static tk_status merge_components(cursor *heap, size_t count, tk_component *to) {
+    for (size_t root = count / 2; root-- > 0;) sift(heap, count, root);
+    for (int64_t last = -1; count > 0;) {
+        if (key(&heap[0]) <= last) return TK_FAILED;
+        last = key(&heap[0]);
+        *to++ = *heap[0].at++;
+        if (heap[0].at == heap[0].end) heap[0] = heap[--count];
+        if (count > 0) sift(heap, count, 0);
+    }
+    return TK_OK;
+}
+
+static tk_status read_components(const group *g, tk_component *to) {
+    tk_bytes cursors = {0};
+    record r;
+    tk_status status = TK_OK;
+    for (size_t i = 0; i < g->count && status == TK_OK; i++) {
+        status = read_record(g->records, g->place[i].at, &r);
+        if (status != TK_OK || r.head.kind != COMPONENTS || r.head.count == 0) continue;
+        const tk_component *first = (const tk_component *)(const void *)r.items;
+        const cursor c = {first, first + r.head.count};
+        status = tk_bytes_append(&cursors, &c, sizeof c);
+    }
+    if (status == TK_OK) status = merge_components((cursor *)(void *)cursors.data, cursors.size / sizeof(cursor), to);
+    tk_bytes_free(&cursors);
+    return status;
+}
+
+static tk_status read_pairs(const group *g, tk_component_pair *to) {
+    record r;
+    for (size_t i = 0; i < g->count; i++) {
+        TK_TRY(read_record(g->records, g->place[i].at, &r));
+        if (r.head.kind != PAIRS || r.head.count == 0) continue;
+        memcpy(to, r.items, (size_t)r.head.count * sizeof *to);
+        to += r.head.count;
+    }
+    return TK_OK;
 }
 
 static tk_status read_group(const group *g, tk_bytes *lists, tk_records *records) {
-    int64_t none = 0;
     *records = (tk_records){.time = g->time};
-    TK_TRY(count_items(g, COMPONENTS, &none, &records->components));
-    TK_TRY(count_items(g, PAIRS, &none, &records->pairs));
+    TK_TRY(count_items(g, COMPONENTS, &records->components));
+    TK_TRY(count_items(g, PAIRS, &records->pairs));
     const size_t components = (size_t)records->components * sizeof(tk_component);
     TK_TRY(tk_bytes_resize(lists, components + (size_t)records->pairs * sizeof(tk_component_pair)));
     if (lists->size == 0) return TK_OK;
     records->component = (tk_component *)(void *)lists->data;
     records->pair = (tk_component_pair *)(void *)(lists->data + components);
-    TK_TRY(copy_items(g, COMPONENTS, lists->data));
-    TK_TRY(copy_items(g, PAIRS, lists->data + components));
-    qsort(records->component, (size_t)records->components, sizeof(tk_component), by_first);
-    return TK_OK;
+    TK_TRY(read_components(g, records->component));
+    return read_pairs(g, records->pair);
 }
 
 tk_status tk_records_next(tk_records_reader *reader, tk_records *records) {

@@ -4,11 +4,12 @@
 
 #include "engine/step.h"
 #include "kernels/segment/reconcile.h"
+#include "workflows/steps/components_rule.h"
 
-/* Appends a tile's records: its components, and the runs on its shell. `strong` is NULL, or the level above which a
- * voxel of the tile, which is then an image, makes its component a strong one. Errors: TK_NO_MEMORY. */
-tk_status tk_records_of_tile(const tk_components *found, const tk_block *tile, bool planes, const float *strong,
-                             tk_bytes *partial);
+/* Appends a tile's records: the runs on its shell, and its components but those that lie wholly inside and are not
+ * kept, which nobody else needs to know. Scratch: 4 bytes for each component. Errors: TK_NO_MEMORY. */
+tk_status tk_records_of_tile(const tk_components_rule *rule, const tk_components *found, const tk_block *tile,
+                             tk_work *work, tk_bytes *partial);
 
 /* Deals records out over parts of the image's rows. Runs go where their row is, and to the part behind that can touch
  * them, too; components go where their first voxel is. Errors: TK_NO_MEMORY, TK_FAILED for records that are damaged. */

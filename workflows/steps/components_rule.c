@@ -63,20 +63,39 @@ void tk_components_release(void *state) {
     free(s);
 }
 
-static bool by_planes(const rule_state *s) { return s->rule.connectivity == 4 || s->rule.connectivity == 8; }
+bool tk_components_by_planes(const tk_components_rule *rule) {
+    return rule->connectivity == 4 || rule->connectivity == 8;
+}
 
 static bool makes_mask(const rule_state *s) { return s->rule.outside || s->rule.hysteresis; }
 
 /* --- A tile ------------------------------------------------------------------------------------------------------- */
 
-/* The components, what is known of them or a number for each (at most one for every second voxel of a row, and one that
- * is never used), and the mask that is made: turned over, or of the voxels above a level. */
+/* The most components that a block can have: one for each voxel of labels; of masks no two within a cell of 2 x 2 (x 2)
+ * voxels when corners connect, two when edges do, and one for every second voxel of a row when only faces do. */
+static int64_t components_most(const tk_components_rule *rule, const int64_t in[3]) {
+    const int64_t half[3] = {(in[TK_Z] + 1) / 2, (in[TK_Y] + 1) / 2, (in[TK_X] + 1) / 2};
+    if (rule->labels) return in[TK_Z] * in[TK_Y] * in[TK_X];
+    switch (rule->connectivity) {
+    case 26:
+        return half[TK_Z] * half[TK_Y] * half[TK_X];
+    case 18:
+        return 2 * half[TK_Z] * half[TK_Y] * half[TK_X];
+    case 8:
+        return in[TK_Z] * half[TK_Y] * half[TK_X];
+    default:
+        return in[TK_Z] * in[TK_Y] * half[TK_X];
+    }
+}
+
+/* The components, a number for each and one that is never used, and the mask that is made: turned over, or of the
+ * voxels above a level. */
 tk_need tk_components_bytes(const void *state, const int64_t in[3]) {
     const rule_state *s = state;
-    const int64_t most = in[TK_Z] * in[TK_Y] * ((in[TK_X] + 1) / 2) + 1;
-    const size_t numbers = tk_scratch_cost(most, sizeof(uint32_t));
+    const size_t found = s->rule.labels ? tk_components_of_labels_scratch(in) : tk_components_scratch(in);
+    const size_t numbers = tk_scratch_cost(components_most(&s->rule, in) + 1, sizeof(uint32_t));
     const size_t made = makes_mask(s) ? tk_scratch_cost(in[TK_Z] * in[TK_Y] * in[TK_X], 1) : 0;
-    return (tk_need){.scratch = tk_size_add(tk_size_add(tk_components_scratch(in), numbers), made)};
+    return (tk_need){.scratch = tk_size_add(tk_size_add(found, numbers), made)};
 }
 
 /* Of a mask of blobs; a mask of noise takes several times as long. */
@@ -104,6 +123,9 @@ static void turn_over(tk_cview_u8 mask, uint8_t *turned, const tk_work *work) {
 
 /* The components of what lies in `box` of a block. */
 static tk_status find(const rule_state *s, const tk_block *in, const tk_box *box, tk_components *found, tk_work *work) {
+    if (s->rule.labels)
+        return tk_components_of_labels(tk_ccrop_u32(tk_read_u32(in->u32), &in->box, box), s->rule.connectivity, found,
+                                       work);
     if (!makes_mask(s))
         return tk_components_find(tk_ccrop_u8(tk_read_u8(in->u8), &in->box, box), s->rule.connectivity, found, work);
     const int64_t size[3] = {tk_box_size(box, TK_Z), tk_box_size(box, TK_Y), tk_box_size(box, TK_X)};
@@ -124,8 +146,7 @@ tk_status tk_components_survey(const void *state, int round, const tk_block *con
     tk_components found;
     (void)round;
     tk_status status = find(s, in[0], &in[0]->box, &found, work);
-    if (status == TK_OK)
-        status = tk_records_of_tile(&found, in[0], by_planes(s), s->rule.hysteresis ? &s->rule.high : NULL, partial);
+    if (status == TK_OK) status = tk_records_of_tile(&s->rule, &found, in[0], work, partial);
     tk_scratch_rewind(&work->scratch, mark);
     return status;
 }
@@ -150,16 +171,18 @@ tk_status tk_components_reduce(const void *state, int round, tk_bytes *part) {
 
 /* --- The agreement ------------------------------------------------------------------------------------------------ */
 
-static bool is_kept(const tk_components_rule *rule, const tk_component *whole) {
+bool tk_components_is_kept(const tk_components_rule *rule, const tk_component *whole) {
     if (rule->hysteresis && !whole->strong) return false;
-    return whole->voxels >= rule->least && whole->voxels <= rule->most && (rule->border || !whole->border);
+    const int64_t voxels = (int64_t)whole->voxels;
+    return voxels >= rule->least && voxels <= rule->most && (rule->border || !whole->border);
 }
 
 /* Renumbers those that are kept; returns how many. `whole` is overwritten: its voxels become the new number. */
 static int64_t choose(const tk_components_rule *rule, tk_component *whole, int64_t count, uint32_t *number,
                       int64_t components) {
     int64_t kept = 0;
-    for (int64_t i = 0; i < count; i++) whole[i].voxels = is_kept(rule, &whole[i]) ? ++kept : 0;
+    for (int64_t i = 0; i < count; i++)
+        tk_component_set_voxels(&whole[i], tk_components_is_kept(rule, &whole[i]) ? (uint64_t)++kept : 0);
     for (int64_t i = 0; i < components; i++) number[i] = (uint32_t)whole[number[i] - 1].voxels;
     return kept;
 }
@@ -167,36 +190,31 @@ static int64_t choose(const tk_components_rule *rule, tk_component *whole, int64
 static size_t number_bytes(int64_t components) { return ((size_t)components * sizeof(uint32_t) + 7) / 8 * 8; }
 
 /* The part of one time point, behind what the decision has. */
-static tk_status add_part(const rule_state *s, const tk_records *all, tk_scratch *scratch, tk_bytes *decision,
-                          int64_t *objects) {
+static tk_status add_part(const rule_state *s, const tk_records *all, tk_bytes *decision, int64_t *objects) {
     const decision_header header = {DECISION_VERSION, 0, all->time, all->components};
     const size_t at = decision->size, lists = (size_t)all->components * sizeof(int64_t);
     TK_TRY(tk_bytes_resize(decision, at + sizeof header + lists + number_bytes(all->components)));
-    memset(decision->data + at, 0, decision->size - at);
     memcpy(decision->data + at, &header, sizeof header);
     int64_t *first = (int64_t *)(void *)(decision->data + at + sizeof header), count = 0;
     uint32_t *number = (uint32_t *)(void *)(decision->data + at + sizeof header + lists);
-    tk_component *whole = tk_scratch_take(scratch, all->components, sizeof *whole);
-    if (!whole) return TK_NO_MEMORY;
-    TK_TRY(tk_reconcile_pairs(all->component, all->components, all->pair, all->pairs, number, whole, &count, scratch));
     for (int64_t i = 0; i < all->components; i++) first[i] = all->component[i].first;
-    *objects += choose(&s->rule, whole, count, number, all->components);
+    TK_TRY(tk_reconcile_pairs(all->component, all->components, all->pair, all->pairs, number, &count));
+    *objects += choose(&s->rule, all->component, count, number, all->components);
     return TK_OK;
+}
+
+tk_status tk_components_check_count(const tk_components_rule *rule, int64_t components, tk_error *error) {
+    if (components < UINT32_MAX) return TK_OK;
+    return tk_fail(error, TK_UNSOLVABLE,
+                   "%s: the tiles have %lld components, more than 32-bit labels can name; "
+                   "smooth the image, raise the threshold, or leave out small ones (min_size)",
+                   rule->step, (long long)components);
 }
 
 static tk_status agree_on_time(const rule_state *s, const tk_records *all, tk_bytes *decision, int64_t *objects,
                                tk_error *error) {
-    if (all->components >= UINT32_MAX)
-        return tk_fail(error, TK_UNSOLVABLE,
-                       "%s: the tiles have %lld components, more than 32-bit labels can name; "
-                       "smooth the image or raise the threshold",
-                       s->rule.step, (long long)all->components);
-    tk_scratch scratch;
-    const size_t need =
-        tk_size_add(tk_scratch_cost(all->components, sizeof(tk_component)), tk_reconcile_scratch(all->components, 0));
-    if (tk_scratch_reserve(&scratch, need) != TK_OK) return tk_fail_memory(error, "the objects of all tiles");
-    const tk_status status = add_part(s, all, &scratch, decision, objects);
-    tk_scratch_release(&scratch);
+    TK_TRY(tk_components_check_count(&s->rule, all->components, error));
+    const tk_status status = add_part(s, all, decision, objects);
     if (status == TK_NO_MEMORY) return tk_fail_memory(error, "the objects of all tiles");
     if (status != TK_OK) return tk_fail(error, status, "%s: the tiles' components do not fit together", s->rule.step);
     return TK_OK;
@@ -280,11 +298,22 @@ tk_status tk_components_again(const tk_components_state *s, const tk_block *in, 
     *number = tk_scratch_take(&work->scratch, found->count + 1, sizeof **number); /* never of no size */
     if (!*number) return TK_NO_MEMORY;
     if (found->count == 0) return TK_OK;
-    if (!part) return TK_FAILED;
+    if (!part) return memset(*number, 0, (size_t)found->count * sizeof **number), TK_OK;
     const unsigned char *lists = s->decision.data + part->at;
-    return tk_components_number(found, &out->image, &out->box, (const int64_t *)(const void *)lists,
-                                (const uint32_t *)(const void *)(lists + (size_t)part->components * sizeof(int64_t)),
-                                part->components, *number);
+    tk_components_number(found, &out->image, &out->box, (const int64_t *)(const void *)lists,
+                         (const uint32_t *)(const void *)(lists + (size_t)part->components * sizeof(int64_t)),
+                         part->components, *number);
+    return TK_OK;
+}
+
+tk_status tk_components_apply_labels(const void *state, const tk_block *const in[], tk_block *out, tk_work *work) {
+    const size_t mark = tk_scratch_mark(&work->scratch);
+    tk_components found;
+    uint32_t *number = NULL;
+    const tk_status status = tk_components_again(state, in[0], out, work, &found, &number);
+    if (status == TK_OK) tk_components_paint(&found, number, out->u32, work);
+    tk_scratch_rewind(&work->scratch, mark);
+    return status;
 }
 
 tk_status tk_components_apply_mask(const void *state, const tk_block *const in[], tk_block *out, tk_work *work) {

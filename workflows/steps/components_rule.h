@@ -1,11 +1,12 @@
-/* Connected components of a mask, or of what it leaves out, over all tiles: which are kept, and what they are called.
- * The steps label, clean_mask, fill_holes and hysteresis are this with different rules.
+/* Connected components of a mask, of what it leaves out, or of labels, over all tiles: which are kept, and what they
+ * are called. The steps label, relabel, clean_mask, fill_holes and hysteresis are this with different rules.
  *
- * survey   each tile tells of its components (first voxel, size, border) and of the runs on its shell
+ * survey   each tile tells of its components (first voxel, size, border) and of the runs on its shell; not of what lies
+ *          wholly inside it and is not kept
  * split    runs are dealt out by rows, components by their first voxels
  * reduce   runs become pairs of components that are one
- * agree    adds up, chooses and numbers; the decision lists, for every tile's component, its number (0: not kept)
- * apply    finds the tile's components again, and their numbers */
+ * agree    adds up, chooses and numbers; the decision lists, for every component told of, its number (0: not kept)
+ * apply    finds the tile's components again, and their numbers; what is not listed is not kept */
 #ifndef TK_WORKFLOWS_STEPS_COMPONENTS_RULE_H
 #define TK_WORKFLOWS_STEPS_COMPONENTS_RULE_H
 
@@ -14,6 +15,7 @@
 
 typedef struct tk_components_rule {
     int connectivity;        /* 4, 6, 8, 18 or 26 */
+    bool labels;             /* the input is labels: the connected parts of equal label */
     bool outside;            /* components of the background */
     bool hysteresis;         /* the input is an image: of its voxels above `low`, those that hold one above `high` */
     float low, high;         /* low <= high */
@@ -51,6 +53,15 @@ typedef struct tk_components_state tk_components_state;
 int tk_components_connectivity(const tk_params *params);
 tk_components_rule tk_components_rule_of_sizes(const tk_params *params, const char *step);
 
+/* Does connectivity take each plane for itself? */
+bool tk_components_by_planes(const tk_components_rule *rule);
+
+/* Is this whole component kept? */
+bool tk_components_is_kept(const tk_components_rule *rule, const tk_component *whole);
+
+/* TK_UNSOLVABLE, with what helps, when tiles have more components in all than 32-bit labels can name. */
+tk_status tk_components_check_count(const tk_components_rule *rule, int64_t components, tk_error *error);
+
 /* The state for an image of this size; the caller releases it. Errors: TK_NO_MEMORY. */
 tk_status tk_components_state_make(const tk_components_rule *rule, const int64_t image[3], void **state,
                                    tk_error *error);
@@ -73,6 +84,9 @@ tk_status tk_components_adopt(void *state, int round, const tk_bytes *decision, 
  * rewinds. */
 tk_status tk_components_again(const tk_components_state *state, const tk_block *in, const tk_block *out, tk_work *work,
                               tk_components *found, uint32_t **number);
+
+/* The function of steps that make labels: what is kept has its number, all else 0. */
+tk_status tk_components_apply_labels(const void *state, const tk_block *const in[], tk_block *out, tk_work *work);
 
 /* The function of steps that make a mask: what is kept is object; where components are those of the background, all
  * else is object, too. */

@@ -8,16 +8,6 @@ static tk_status bind(const tk_binding *b, void **state, tk_error *error) {
     return tk_components_state_make(&rule, b->input.size, state, error);
 }
 
-static tk_status apply(const void *state, const tk_block *const in[], tk_block *out, tk_work *work) {
-    const size_t mark = tk_scratch_mark(&work->scratch);
-    tk_components found;
-    uint32_t *number = NULL;
-    const tk_status status = tk_components_again(state, in[0], out, work, &found, &number);
-    if (status == TK_OK) tk_components_paint(&found, number, out->u32, work);
-    tk_scratch_rewind(&work->scratch, mark);
-    return status;
-}
-
 const tk_step tk_step_label = {
     .name = "label",
     .version = 1,
@@ -31,5 +21,5 @@ const tk_step tk_step_label = {
     .params = params,
     .bind = bind,
     TK_COMPONENTS_STEP,
-    .apply = apply,
+    .apply = tk_components_apply_labels,
 };
