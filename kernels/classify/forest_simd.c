@@ -101,7 +101,8 @@ static void part(list *walking, list *arrived) {
     for (int i = 0; i < count; i += LANES) {
         const __mmask16 mask = first_lanes(count - i);
         const __m512i slot = _mm512_loadu_si512(walking->slot + i), at = _mm512_loadu_si512(walking->at + i);
-        const __mmask16 leaf = _mm512_mask_cmplt_epi32_mask(mask, at, _mm512_setzero_si512()), inner = mask & ~leaf;
+        const __mmask16 leaf = _mm512_mask_cmplt_epi32_mask(mask, at, _mm512_setzero_si512());
+        const __mmask16 inner = (__mmask16)(mask & ~leaf);
         _mm512_storeu_si512(walking->slot + walking->count, _mm512_maskz_compress_epi32(inner, slot));
         _mm512_storeu_si512(walking->at + walking->count, _mm512_maskz_compress_epi32(inner, at));
         walking->count += __builtin_popcount(inner);
