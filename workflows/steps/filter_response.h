@@ -42,4 +42,10 @@ tk_need tk_response_bytes(const void *state, const int64_t in[3]);
 double tk_response_cost(const void *state, const int64_t in[3], const int64_t largest[3]);
 tk_status tk_response_apply(const void *state, const tk_block *const in[], tk_block *out, tk_work *work);
 
+/* What the descriptions of these steps have in common. */
+#define TK_RESPONSE_STEP(the_params, the_bind)                                                                         \
+    .exact = true, .input = TK_KIND_IMAGE, .output = TK_KIND_IMAGE, .params = (the_params), .bind = (the_bind),        \
+    .release = tk_response_release, .halo = tk_response_halo, .bytes = tk_response_bytes, .cost = tk_response_cost,    \
+    .apply = tk_response_apply
+
 #endif

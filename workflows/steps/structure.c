@@ -30,14 +30,5 @@ const tk_step tk_step_structure = {
     .citation =
         "W. Foerstner, E. Guelch, ISPRS Intercommission Conference on Fast Processing of Photogrammetric Data, 1987",
     .example = "{sigma: 1 px, outer: 0.5 px}",
-    .exact = true,
-    .input = TK_KIND_IMAGE,
-    .output = TK_KIND_IMAGE,
-    .params = params,
-    .bind = bind,
-    .release = tk_response_release,
-    .halo = tk_response_halo,
-    .bytes = tk_response_bytes,
-    .cost = tk_response_cost,
-    .apply = tk_response_apply,
+    TK_RESPONSE_STEP(params, bind),
 };
