@@ -26,8 +26,9 @@ void tk_comm_close(tk_comm *comm);
 
 /* The last call of the program: rank 0 prints the message (when there is one) to standard error, and no rank leaves
  * before that is done, since a launcher ends all ranks as soon as one of them fails. Starts MPI for this when mpirun
- * has started several ranks and it is not running yet; ends MPI. Collective. */
-void tk_comm_end(const char *message);
+ * has started several ranks and it is not running yet; ends MPI. Should the MPI library crash while it ends, all this
+ * program's work being done, the process leaves with exit_code all the same. Collective. */
+void tk_comm_end(const char *message, int exit_code);
 
 /* This rank, 0 … size − 1. */
 int tk_comm_rank(const tk_comm *comm);

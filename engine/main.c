@@ -85,6 +85,6 @@ int main(int argc, char **argv) {
     const tk_status status = dispatch(argc, argv, &error);
     if (fflush(stdout) != 0 && status == TK_OK)
         tk_fail_errno(&error, TK_UNWRITABLE, "standard output", "cannot be written");
-    tk_comm_end(error.text);
+    tk_comm_end(error.text, tk_status_exit_code(error.status));
     return tk_status_exit_code(error.status);
 }

@@ -47,6 +47,10 @@ class Comm(unittest.TestCase):
             self.check("abort", ranks, exit_code=75)
             self.check("abort-in-mpi", ranks, exit_code=75)
 
+    def test_a_crash_of_the_mpi_library_at_the_very_end_spoils_nothing(self):
+        for ranks in RANKS:
+            self.check("crash-at-the-end", ranks)
+
     def test_without_a_window_there_is_no_counter(self):
         version = subprocess.run([MPIRUN, "--version"], capture_output=True, text=True).stdout
         if "Open MPI" not in version and "OpenRTE" not in version:

@@ -21,7 +21,7 @@ static int open_comm(void **state) {
 static int close_comm(void **state) {
     (void)state;
     tk_comm_close(comm);
-    tk_comm_end("");
+    tk_comm_end("", 0);
     return 0;
 }
 
