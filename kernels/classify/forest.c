@@ -9,7 +9,7 @@
 #include "kernels/classify/forest_layout.h"
 
 /* Inner nodes of a tree; voxels. */
-enum { LARGE_TREE = 2048, SMALL_BLOCK = 256, LARGE_BLOCK = 1024 };
+enum { LARGE_TREE = 2048, SMALL_BLOCK = 256, LARGE_BLOCK = 4096 };
 
 static const double SUM_TOLERANCE = 1e-4; /* of a row's probabilities from 1 */
 
@@ -68,7 +68,7 @@ static int padded(int classes) { return (classes + TK_FOREST_PAD - 1) / TK_FORES
 
 size_t tk_forest_bytes(const tk_forest_data *data) {
     return sizeof(tk_forest) + (size_t)data->trees * sizeof(tk_forest_top) +
-           (size_t)count_inner(data) * sizeof(tk_forest_node) +
+           tk_scratch_cost(count_inner(data) + 1, sizeof(tk_forest_node)) +
            (size_t)data->leaves * (size_t)padded(data->classes) * sizeof(float) +
            (size_t)data->nodes * (sizeof(int32_t) + 2 * sizeof(double));
 }
@@ -173,23 +173,27 @@ static void set_probability(const tk_forest_data *d, tk_forest *forest) {
 
 static void *zeroed(int64_t count, size_t element) { return calloc((size_t)(count > 0 ? count : 1), element); }
 
-/* A block's values stay in the first level of caches, where small trees leave them room; a large tree is fetched from
- * afar, for as many voxels as possible. */
-static int block_of(const tk_forest_data *d) {
-    const int wanted = count_inner(d) / d->trees > LARGE_TREE ? LARGE_BLOCK : SMALL_BLOCK;
-    const int fit = TK_FOREST_MEMORY / (d->features + padded(d->classes)) / TK_FOREST_LANES * TK_FOREST_LANES;
-    return fit < wanted ? fit : wanted;
+/* Small trees stay in the first level of caches, many together, and leave room for a block's values. A large tree is
+ * fetched from afar, for as many voxels as possible, and is then alone. */
+static void set_block(const tk_forest_data *d, int64_t inner, tk_forest *f) {
+    const bool large = inner / d->trees > LARGE_TREE;
+    const int fit = TK_FOREST_MEMORY / (f->features + f->width) / TK_FOREST_LANES * TK_FOREST_LANES;
+    const int wanted = large ? LARGE_BLOCK : SMALL_BLOCK;
+    f->block = fit < wanted ? fit : wanted;
+    while (1 << f->shift < f->block) f->shift++;
+    f->together = large ? 1 : TK_FOREST_LIST >> f->shift;
 }
 
 static tk_status make(layout *l) {
     const tk_forest_data *d = l->data;
     tk_forest *f = l->forest;
+    const int64_t inner = count_inner(d);
     f->features = d->features, f->classes = d->classes, f->trees = d->trees;
     f->width = padded(d->classes);
-    f->block = block_of(d);
-    while (1 << f->shift < f->block) f->shift++;
+    set_block(d, inner, f);
     f->probability = zeroed(d->leaves * f->width, sizeof *f->probability);
-    f->node = zeroed(count_inner(d), sizeof *f->node);
+    if (tk_scratch_reserve(&f->memory, tk_scratch_cost(inner + 1, sizeof *f->node)) != TK_OK) return TK_NO_MEMORY;
+    f->node = tk_scratch_take(&f->memory, inner + 1, sizeof *f->node);
     f->top = zeroed(d->trees, sizeof *f->top);
     l->code = zeroed(d->nodes, sizeof *l->code);
     l->size = zeroed(d->nodes, sizeof *l->size);
@@ -218,7 +222,8 @@ tk_status tk_forest_new(const tk_forest_data *data, tk_forest **forest) {
 
 void tk_forest_free(tk_forest *forest) {
     if (!forest) return;
-    free(forest->probability), free(forest->node), free(forest->top);
+    tk_scratch_release(&forest->memory);
+    free(forest->probability), free(forest->top);
     free(forest);
 }
 

@@ -10,12 +10,13 @@
 
 #include "kernels/classify/forest.h"
 #include "kernels/common/cpu.h"
+#include "kernels/common/scratch.h"
 
 /* Nodes; voxels of the longest vector; voxels times trees at a time; the classes of a row are a multiple of this. */
 enum { TK_FOREST_TOP = 31, TK_FOREST_LANES = 16, TK_FOREST_LIST = 4096, TK_FOREST_PAD = 4 };
 
 /* Floats of one thread's block, on its stack: values and sums of at least TK_FOREST_LANES voxels. */
-enum { TK_FOREST_MEMORY = 40960 };
+enum { TK_FOREST_MEMORY = 163840 };
 
 /* An inner node: voxels whose value at row + voxel is below the threshold go to next[0], others to next[1]. From 0 on
  * these are inner nodes, below 0 they are leaves: ~next is the row of probabilities. */
@@ -37,11 +38,13 @@ typedef struct tk_forest_top {
 struct tk_forest {
     int features, classes, trees;
     int block;            /* voxels: a multiple of TK_FOREST_LANES */
-    int shift;            /* 1 << shift voxels hold a block; TK_FOREST_LIST >> shift trees are walked at a time */
+    int shift;            /* the least whose power of 2 holds a block */
+    int together;         /* trees walked at a time: at most TK_FOREST_LIST >> shift */
     int width;            /* classes, padded to a multiple of TK_FOREST_PAD */
     double visits;        /* expected inner nodes of a voxel below the tops, over all trees */
     float *probability;   /* [leaves][width] */
-    tk_forest_node *node; /* the inner nodes of all trees */
+    tk_scratch memory;    /* of the nodes, on huge pages where they are many */
+    tk_forest_node *node; /* the inner nodes of all trees, and room for one more */
     tk_forest_top *top;   /* [trees] */
 };
 

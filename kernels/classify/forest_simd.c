@@ -182,10 +182,10 @@ static inline __attribute__((always_inline)) void add_rows(const tk_forest *f, i
 
 static void sum(const tk_forest *f, const float *value, float *sums) {
     int32_t leaf[TK_FOREST_LIST];
-    const int quads = f->width / TK_FOREST_PAD, most = TK_FOREST_LIST >> f->shift;
+    const int quads = f->width / TK_FOREST_PAD;
     memset(sums, 0, (size_t)f->block * (size_t)f->width * sizeof *sums);
-    for (int t = 0; t < f->trees; t += most) {
-        const int trees = f->trees - t < most ? f->trees - t : most;
+    for (int t = 0; t < f->trees; t += f->together) {
+        const int trees = f->trees - t < f->together ? f->trees - t : f->together;
         find_leaves(f, t, trees, value, leaf);
         if (quads == 1)
             add_rows(f, 1, trees, leaf, sums);

@@ -126,37 +126,52 @@ static void add_contact(const walker *w, tk_object *o, unsigned in, unsigned oth
     for (int d = 0; d < TK_OBJECTS_DIRECTIONS; d++) cells->number[d] += (one[d] + other[d] - both[d]) / 2;
 }
 
-/* The corners of a cell where there is this label. */
-static unsigned corners_with(const uint32_t label[CORNERS], uint32_t wanted) {
-    unsigned set = 0;
-    for (unsigned i = 0; i < CORNERS; i++) set |= (unsigned)(label[i] == wanted) << i;
-    return set;
+typedef uint64_t two __attribute__((vector_size(16)));
+typedef uint32_t four __attribute__((vector_size(16)));
+
+/* The labels of a cell's corners. */
+typedef union cell {
+    two pairs[2];
+    four fours[2];
+    uint32_t label[CORNERS];
+} cell;
+
+/* The corners of a cell where there is this label: four are compared at once, each sets its own bit. */
+static unsigned corners_with(const cell *c, uint32_t wanted) {
+    const four all = {wanted, wanted, wanted, wanted}, bits[2] = {{1, 2, 4, 8}, {16, 32, 64, 128}};
+    const four set = ((four)(c->fours[0] == all) & bits[0]) | ((four)(c->fours[1] == all) & bits[1]);
+    return set[0] | set[1] | set[2] | set[3];
 }
 
-static tk_status touch_others(tk_collector *into, const uint32_t label[CORNERS], uint32_t one, unsigned others) {
+/* The cell of the rows' voxels x and x + 1, by two voxels at a time. */
+static cell load_cell(const walker *w, int64_t x) {
+    uint64_t pair[4];
+    for (int i = 0; i < 4; i++) memcpy(&pair[i], w->row[i] + x, sizeof pair[i]);
+    return (cell){.pairs = {{pair[0], pair[1]}, {pair[2], pair[3]}}};
+}
+
+static tk_status touch_others(tk_collector *into, const cell *c, uint32_t one, unsigned others) {
     for (unsigned left = others; left; left &= left - 1) {
-        const uint32_t other = label[__builtin_ctz(left)];
+        const uint32_t other = c->label[__builtin_ctz(left)];
         if (other > one) TK_TRY(tk_collector_touch(into, one, other));
     }
     return TK_OK;
 }
 
-/* The cell of the rows' voxels x and x + 1. */
 static tk_status measure_cell(const walker *w, int64_t x) {
     const tk_object_layout *layout = &w->into->spec->layout;
-    uint32_t label[CORNERS];
-    for (int i = 0; i < CORNERS; i++) label[i] = w->row[i >> 1][x + (i & 1)];
-    const unsigned inside = 255U & ~corners_with(label, 0);
+    const cell c = load_cell(w, x);
+    const unsigned inside = 255U & ~corners_with(&c, 0);
     TK_TRY(tk_collector_room(w->into, CORNERS));
     for (unsigned left = inside; left;) {
-        const uint32_t one = label[__builtin_ctz(left)];
-        const unsigned in = corners_with(label, one), others = inside & ~in;
+        const uint32_t one = c.label[__builtin_ctz(left)];
+        const unsigned in = corners_with(&c, one), others = inside & ~in;
         left &= ~in;
         tk_object *o = tk_collector_find(w->into, one);
         if (layout->surface) add_surface(w, o, in);
         if (!layout->contact || !others) continue;
         add_contact(w, o, in, others);
-        TK_TRY(touch_others(w->into, label, one, others));
+        TK_TRY(touch_others(w->into, &c, one, others));
     }
     return TK_OK;
 }

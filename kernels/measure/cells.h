@@ -28,6 +28,10 @@ typedef struct tk_rows_kernels {
     void (*cells)(const uint32_t *const row[4], int64_t count, uint8_t *flag);
     /* flag[x] = 1 where row[x] != row[x + 1], else 0; 0 <= x < count. */
     void (*ends)(const uint32_t *row, int64_t count, uint8_t *flag);
+    /* In each direction takes the outermost voxel of a run along x, z y first … last, if it lies further out than the
+     * one that is known: tk_object_reach for all directions at once. */
+    void (*reach)(const int32_t direction[3][TK_OBJECTS_EXTREMES], const int32_t z_y_first_last[4],
+                  tk_object_extremes *e);
 } tk_rows_kernels;
 
 TK_ISA_DECLARE(tk_rows_kernels, tk_rows);

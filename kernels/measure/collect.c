@@ -38,7 +38,7 @@ tk_status tk_collector_make(const tk_objects_spec *spec, const tk_object_sink *s
     return TK_OK;
 }
 
-static tk_status flush_objects(tk_collector *c) {
+tk_status tk_collector_flush_objects(tk_collector *c) {
     tk_status status = TK_OK;
 #pragma omp critical(tk_objects_sink)
     if (c->used) status = c->sink->objects(c->sink->user, c->records, c->used);
@@ -57,19 +57,14 @@ static tk_status flush_pairs(tk_collector *c) {
 }
 
 tk_status tk_collector_flush(tk_collector *c) {
-    const tk_status objects = flush_objects(c), pairs = flush_pairs(c);
+    const tk_status objects = tk_collector_flush_objects(c), pairs = flush_pairs(c);
     return objects != TK_OK ? objects : pairs;
-}
-
-tk_status tk_collector_room(tk_collector *c, int64_t count) {
-    return c->used + count <= c->capacity ? TK_OK : flush_objects(c);
 }
 
 /* Fibonacci hashing. */
 static uint32_t hash(uint32_t value, int bits) { return value * 2654435761u >> (32 - bits); }
 
-tk_object *tk_collector_find(tk_collector *c, uint32_t label) {
-    if (label == c->last_label) return c->last;
+tk_object *tk_collector_search(tk_collector *c, uint32_t label) {
     const size_t size = c->spec->layout.size;
     const uint32_t mask = (UINT32_C(1) << c->bits) - 1;
     uint32_t i = hash(label, c->bits);

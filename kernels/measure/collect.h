@@ -28,12 +28,22 @@ size_t tk_collector_scratch(const tk_object_layout *layout);
 tk_status tk_collector_make(const tk_objects_spec *spec, const tk_object_sink *sink, tk_scratch *scratch,
                             tk_collector *c);
 
+/* Hands the objects over. Errors: those of the sink. */
+tk_status tk_collector_flush_objects(tk_collector *c);
+
 /* Makes sure that `count` more labels find room. Errors: those of the sink. */
-tk_status tk_collector_room(tk_collector *c, int64_t count);
+static inline tk_status tk_collector_room(tk_collector *c, int64_t count) {
+    return c->used + count <= c->capacity ? TK_OK : tk_collector_flush_objects(c);
+}
+
+/* The record of a label that may not be the one found last. */
+tk_object *tk_collector_search(tk_collector *c, uint32_t label);
 
 /* The record of a label, made when there is none, for which there must be room. Valid until the next call of
  * tk_collector_room. */
-tk_object *tk_collector_find(tk_collector *c, uint32_t label);
+static inline tk_object *tk_collector_find(tk_collector *c, uint32_t label) {
+    return label == c->last_label ? c->last : tk_collector_search(c, label);
+}
 
 /* Two labels, not equal, touch. Errors: those of the sink. */
 tk_status tk_collector_touch(tk_collector *c, uint32_t one, uint32_t other);

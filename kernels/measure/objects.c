@@ -19,6 +19,7 @@ typedef struct job {
     const tk_object_sink *sink;
     const tk_cells_table *cells; /* NULL: they are not measured */
     tk_isa isa;
+    const tk_rows_kernels *rows; /* of this instruction set */
 } job;
 
 /* A run of one label in a row; indices are of the whole image. */
@@ -83,23 +84,29 @@ static void add_moments(tk_object_moments *m, const run *r) {
     m->products[5] += x * r->y;
 }
 
-static void add_extremes(const tk_objects_spec *spec, tk_object_extremes *e, const run *r) {
-    for (int k = 0; k < TK_OBJECTS_EXTREMES; k++)
-        tk_object_reach(spec, e, k, r->z, r->y, spec->direction[TK_X][k] > 0 ? r->x1 - 1 : r->x0);
+static void add_extremes(const job *j, tk_object_extremes *e, const run *r) {
+    const int32_t at[4] = {(int32_t)r->z, (int32_t)r->y, (int32_t)r->x0, (int32_t)r->x1 - 1};
+    j->rows->reach(j->spec->direction, at, e);
 }
 
+/* What changes voxel by voxel is in variables of its own: the compiler cannot know that v is not part of o. */
 static void add_intensity(tk_object_intensity *o, const float *v, int64_t n, double scale) {
     tk_int128 sum = 0;
+    int64_t not_finite = 0;
+    float least = o->min, most = o->max;
     for (int64_t i = 0; i < n; i++) {
         const float value = v[i] + 0.0f; /* -0 becomes +0: which of them is met first is chance */
-        if (value < o->min) o->min = value;
-        if (value > o->max) o->max = value;
+        least = value < least ? value : least;
+        most = value > most ? value : most;
         if (isfinite(value))
             sum += (int64_t)((double)value * scale);
         else
-            o->not_finite++;
+            not_finite++;
     }
     o->sum += sum;
+    o->not_finite += not_finite;
+    o->min = least;
+    o->max = most;
 }
 
 /* Sums of i v[i] over a run are sums of the sums of v from i on. */
@@ -129,7 +136,7 @@ static void add_run(const job *j, tk_object *o, const run *r) {
     char *record = (char *)o;
     add_shape(o, r);
     if (l->moments) add_moments((tk_object_moments *)(void *)(record + l->moments), r);
-    if (l->extremes) add_extremes(j->spec, (tk_object_extremes *)(void *)(record + l->extremes), r);
+    if (l->extremes) add_extremes(j, (tk_object_extremes *)(void *)(record + l->extremes), r);
     for (int c = 0; c < l->channels; c++) {
         const float *v = voxel_of(&j->block->intensity[c], &j->block->core, r);
         add_intensity((tk_object_intensity *)(void *)(record + l->intensity) + c, v, r->x1 - r->x0, j->scale[c]);
@@ -160,7 +167,7 @@ static tk_status measure_row(lane *l, int64_t row) {
     const uint32_t *label = v->data + row / v->size[TK_Y] * v->stride[TK_Z] + row % v->size[TK_Y] * v->stride[TK_Y];
     const int64_t size = v->size[TK_X];
     int64_t start = 0;
-    TK_ISA_SELECT(tk_rows, l->job->isa)->ends(label, size - 1, l->end);
+    l->job->rows->ends(label, size - 1, l->end);
     l->end[size - 1] = 1;
     for (int64_t x = 0; x < size; x += 8) {
         uint64_t word;
@@ -237,7 +244,7 @@ static bool reaches_far_enough(const tk_objects_block *b) {
 
 tk_status tk_objects_measure(const tk_objects_spec *spec, const tk_objects_block *block, const tk_object_sink *sink,
                              tk_work *work) {
-    job j = {.spec = spec, .block = block, .sink = sink, .isa = work->isa};
+    job j = {.spec = spec, .block = block, .sink = sink, .isa = work->isa, .rows = TK_ISA_SELECT(tk_rows, work->isa)};
     if (has_cells(&spec->layout) && !reaches_far_enough(block)) return TK_INVALID;
     if (tk_box_count(&block->core) == 0) return TK_OK;
     j.labels = tk_ccrop_u32(block->labels, &block->box, &block->core);

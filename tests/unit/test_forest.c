@@ -133,6 +133,8 @@ static void prediction_is_what_a_walk_finds(void **state) {
         tk_forest_data d = random_forest(sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3], 100 + i);
         check_forest(&d, 333);
     }
+    tk_forest_data large = random_forest(6, 3, 3, 3000, 200); /* trees that are walked one at a time */
+    check_forest(&large, 9001);
 }
 
 /* A node may be the child of several, and trees may share nodes: here each of 200 nodes leads to the next two. */
