@@ -28,7 +28,6 @@ typedef struct scene {
 typedef struct part {
     tk_basin_tile tile;
     uint32_t *order, *parent, *markers;
-    uint8_t *mask;
 } part;
 
 /* What the tiles have told so far. */
@@ -49,21 +48,18 @@ static part make_part(const scene *s, const tk_box *core, const tk_work *work) {
     const tk_box image = tk_box_of_size(s->size), box = tk_box_grow(core, (const int64_t[3]){1, 1, 1}, &image);
     const int64_t count = tk_box_count(&box);
     part p = {.order = must_allocate(count, sizeof *p.order), .parent = must_allocate(count, sizeof *p.parent)};
-    if (s->mask) p.mask = must_allocate(count, 1);
     if (s->markers) p.markers = must_allocate(count, sizeof *p.markers);
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t from = index_in(s, &box, i);
-        memcpy(&p.order[i], &s->values[from], sizeof *p.order);
-        if (s->mask) p.mask[i] = s->mask[from];
-        if (s->markers) p.markers[i] = s->markers[from];
-    }
-    tk_basin_order(p.order, p.mask, count, s->from_maxima, work);
-    p.tile = (tk_basin_tile){image, box, *core, p.order, p.mask, p.markers};
+    for (int64_t i = 0; s->markers && i < count; i++) p.markers[i] = s->markers[index_in(s, &box, i)];
+    const tk_cview_f32 values = tk_ccrop_f32(tk_read_f32(tk_dense_f32(s->values, s->size)), &image, &box);
+    const tk_cview_u8 mask = {0};
+    tk_basin_order(values, s->mask ? tk_ccrop_u8(tk_read_u8(tk_dense_u8(s->mask, s->size)), &image, &box) : mask,
+                   s->from_maxima, p.order, work);
+    p.tile = (tk_basin_tile){image, box, *core, p.order, p.markers};
     assert_int_equal(tk_basins_descend(&p.tile, p.parent, work), TK_OK);
     return p;
 }
 
-static void free_part(const part *p) { free(p->order), free(p->parent), free(p->mask), free(p->markers); }
+static void free_part(const part *p) { free(p->order), free(p->parent), free(p->markers); }
 
 static void tell_passes(const part *p, graph *g, const tk_work *work) {
     tk_basin_graph found = {0};
@@ -80,25 +76,13 @@ static void tell_passes(const part *p, graph *g, const tk_work *work) {
     free(pass);
 }
 
-static void tell_basins(const part *p, graph *g) {
-    for (int64_t i = 0; i < tk_box_count(&p->tile.box); i++) {
-        int64_t index = 0;
-        if (p->parent[i] != i || (p->mask && !p->mask[i]) || (p->markers && p->markers[i])) continue;
-        if (tk_basin_is_own(&p->tile, i, &index)) g->basins[g->basin_count++] = (tk_basin){index, p->order[i], 0};
-    }
+static void tell_basins(const part *p, graph *g, const tk_work *work) {
+    const int64_t count = tk_basins_minima(&p->tile, p->parent, NULL, work);
+    assert_int_equal(tk_basins_minima(&p->tile, p->parent, g->basins + g->basin_count, work), count);
+    g->basin_count += count;
     const int64_t runs = tk_basin_runs(&p->tile, p->parent, g->run + g->runs);
     assert_true(runs <= tk_basin_runs_most(&p->tile));
     g->runs += runs;
-}
-
-static uint32_t label_of(const part *p, const graph *g, int64_t i) {
-    const int64_t name = tk_basin_name(&p->tile, tk_basin_at(&p->tile, p->parent, i));
-    if (name == TK_BASIN_NONE) return 0;
-    if (name < 0) return (uint32_t)-name;
-    if (name < TK_BASIN_BEYOND) return tk_basin_find(g->basins, g->basin_count, name)->label;
-    const tk_basin_run *run = tk_basin_run_of(g->run, g->runs, name - TK_BASIN_BEYOND);
-    assert_non_null(run);
-    return run->label;
 }
 
 static int by_basin(const void *a, const void *b) {
@@ -140,7 +124,7 @@ static void flood(const scene *s, const int64_t tile[3], int threads, tk_isa isa
                0};
     for (int64_t n = 0; core_of(s, tile, n, &core); n++) {
         const part p = make_part(s, &core, &work);
-        tell_basins(&p, &g);
+        tell_basins(&p, &g, &work);
         tk_basins_join_ghosts(&p.tile, p.parent, &work);
         tell_passes(&p, &g, &work);
         free_part(&p);
@@ -148,8 +132,9 @@ static void flood(const scene *s, const int64_t tile[3], int threads, tk_isa isa
     agree(s, &g);
     for (int64_t n = 0; core_of(s, tile, n, &core); n++) {
         const part p = make_part(s, &core, &work);
-        for (int64_t i = 0, index = 0; i < tk_box_count(&p.tile.box); i++)
-            if (tk_basin_is_own(&p.tile, i, &index)) label[index] = label_of(&p, &g, i);
+        const tk_basin_labels labels = {g.basins, g.run, g.basin_count, g.runs};
+        const tk_view_u32 out = tk_crop_u32(tk_dense_u32(label, s->size), &p.tile.image, &core);
+        tk_basins_paint(&p.tile, p.parent, &labels, p.order, out, &work);
         free_part(&p);
     }
     free(g.basins), free(g.passes), free(g.run);
@@ -302,18 +287,22 @@ static void test_order(void **state) {
     (void)state;
     float values[] = {-INFINITY, -3, -1e-40F, -0.0F, 0, 1e-40F, 2, INFINITY, NAN};
     enum { COUNT = sizeof values / sizeof *values };
+    uint8_t inside[COUNT] = {1, 1, 1, 1, 1, 0, 1, 1, 0};
+    const int64_t size[3] = {1, 1, COUNT};
     for (int turned = 0; turned < 2; turned++) {
         const tk_work work = work_with(1, TK_ISA_BASELINE, 0);
-        uint32_t order[COUNT];
-        memcpy(order, values, sizeof order);
-        tk_basin_order(order, NULL, COUNT, turned, &work);
+        uint32_t order[COUNT], masked[COUNT];
+        const tk_cview_f32 view = tk_read_f32(tk_dense_f32(values, size));
+        tk_basin_order(view, (tk_cview_u8){0}, turned, order, &work);
+        tk_basin_order(view, tk_read_u8(tk_dense_u8(inside, size)), turned, masked, &work);
         for (int i = 0; i + 2 < COUNT; i++) {
             if (i == 3) assert_int_equal(order[3], order[4]);
             if (i != 3) assert_true(turned ? order[i] > order[i + 1] : order[i] < order[i + 1]);
             assert_float_equal(tk_basin_value(order[i + 1], turned), values[i + 1], 0);
         }
-        assert_int_equal(order[COUNT - 1], TK_BASIN_LAST);
-        assert_true(isnan(tk_basin_value(TK_BASIN_LAST, turned)));
+        for (int i = 0; i < COUNT; i++) assert_int_equal(masked[i], inside[i] ? order[i] : TK_BASIN_OUTSIDE);
+        assert_int_equal(order[COUNT - 1], TK_BASIN_NAN);
+        assert_true(isnan(tk_basin_value(TK_BASIN_NAN, turned)));
     }
 }
 

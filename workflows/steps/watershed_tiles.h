@@ -20,7 +20,7 @@ typedef struct tk_watershed_header {
     int64_t basins, passes, runs;
 } tk_watershed_header;
 
-enum { TK_WATERSHED_RECORD = 1 };
+enum { TK_WATERSHED_RECORD = 2 };
 
 /* The record at `at`, checked against what is left; *end is where the next one begins. Errors: TK_FAILED. */
 tk_status tk_watershed_header_read(const tk_bytes *records, size_t at, tk_watershed_header *header, size_t *end);
