@@ -141,12 +141,13 @@ static void label_ends(const tk_basin_tile *t, const uint32_t *parent, const tk_
                        uint32_t *order, const tk_descent_kernels *kernels) {
     const int64_t width = tk_box_size(&t->box, TK_X), last = (row + 1) * width;
     uint8_t flags[TK_SPAN_FLAGS];
-    for (int64_t at = row * width, to = 0; at < last; at = to) {
-        to = last - at < TK_SPAN_FLAGS ? last : at + TK_SPAN_FLAGS;
-        kernels->ends(order, parent, at, to - at, flags);
-        for (int64_t k = 0; (k = tk_span_flag(flags, k, to - at)) < to - at; k++)
-            order[at + k] = label_of(t, labels, at + k);
-    }
+    for (int64_t begin = 0, end = row * width; tk_span_next(order, last, &begin, &end);)
+        for (int64_t at = begin, to = 0; at < end; at = to) {
+            to = end - at < TK_SPAN_FLAGS ? end : at + TK_SPAN_FLAGS;
+            kernels->ends(order, parent, at, to - at, flags);
+            for (int64_t k = 0; (k = tk_span_flag(flags, k, to - at)) < to - at; k++)
+                order[at + k] = label_of(t, labels, at + k);
+        }
 }
 
 /* A row of the core: the labels of its paths' ends. */

@@ -76,8 +76,8 @@ static void descend_rows(const tk_basin_tile *t, const tk_descent_kernels *kerne
         descend_row(t, kernels, row, parent);
         for (int64_t begin = 0, end = row * width; tk_span_next(t->order, (row + 1) * width, &begin, &end);)
             for (int64_t i = end; i-- > begin;) {
-                const int64_t next = parent[i];
-                parent[i] = parent[next > i && next < last * width ? next : i];
+                const uint64_t step = (uint64_t)(parent[i] - i); /* huge when it goes back */
+                parent[i] = parent[i + (step < (uint64_t)(last * width - i) ? (int64_t)step : 0)];
             }
     }
 }

@@ -1,4 +1,4 @@
-/* The order of a voxel is one 64-bit number, its value above its index, so that descent is a minimum. */
+/* Of a voxel and its neighbours, the first in the order is chosen without branches. */
 #include "kernels/segment/descent.h"
 
 #include <string.h>
@@ -7,31 +7,54 @@
 
 static const uint32_t SIGN = 0x80000000u;
 
-static inline uint64_t key(const uint32_t *order, int64_t at) { return (uint64_t)order[at] << 32 | (uint32_t)at; }
+/* The first so far, and where it is. */
+typedef struct best {
+    uint32_t order, at;
+} best;
 
-static inline uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
-/* A row that is not there is the voxel's own. */
-static inline uint64_t among_rows(const uint32_t *order, int64_t at, const int64_t other[4]) {
-    uint64_t best = key(order, at);
-    for (int k = 0; k < 4; k++) best = least(best, key(order, at + other[k]));
-    return best;
+/* A neighbour with a lower index than all so far is first among equals, one with a higher index last. What is not there
+ * (`none`: all bits) is never taken. */
+static inline best take_before(best b, const uint32_t *order, int64_t at, uint32_t none) {
+    const uint32_t o = order[at] | none;
+    return o <= b.order ? (best){o, (uint32_t)at} : b;
 }
 
-static inline uint32_t settle(uint32_t own, int64_t at, uint64_t best) {
-    return own >= TK_BASIN_NAN ? (uint32_t)at : (uint32_t)best;
+static inline best take_behind(best b, const uint32_t *order, int64_t at, uint32_t none) {
+    const uint32_t o = order[at] | none;
+    return o < b.order ? (best){o, (uint32_t)at} : b;
+}
+
+/* Which of the rows are not there, and which neighbours in the row. */
+typedef struct missing {
+    uint32_t row[4], left, right;
+} missing;
+
+static inline uint32_t first_of(const uint32_t *order, int64_t at, const int64_t other[4], const missing *none) {
+    best b = {order[at], (uint32_t)at};
+    b = take_before(b, order, at - (none->left ? 0 : 1), none->left);
+    b = take_before(b, order, at + other[1], none->row[1]);
+    b = take_before(b, order, at + other[0], none->row[0]);
+    b = take_behind(b, order, at + (none->right ? 0 : 1), none->right);
+    b = take_behind(b, order, at + other[2], none->row[2]);
+    b = take_behind(b, order, at + other[3], none->row[3]);
+    return order[at] >= TK_BASIN_NAN ? (uint32_t)at : b.at;
 }
 
 static void row(const uint32_t *order, int64_t begin, int64_t width, const int64_t other[4], uint32_t *parent) {
     const int64_t near[4] = {other[0], other[1], other[2], other[3]}, last = begin + width - 1;
+    missing none = {.left = 0, .right = 0};
+    for (int k = 0; k < 4; k++) none.row[k] = near[k] ? 0 : UINT32_MAX;
 #pragma omp simd
     for (int64_t at = begin + 1; at < last; at++) {
-        const uint64_t beside = least(key(order, at - 1), key(order, at + 1));
-        parent[at] = settle(order[at], at, least(among_rows(order, at, near), beside));
+        const missing rows = {{none.row[0], none.row[1], none.row[2], none.row[3]}, 0, 0};
+        parent[at] = first_of(order, at, near, &rows);
     }
-    const uint64_t first = width > 1 ? key(order, begin + 1) : UINT64_MAX;
-    parent[begin] = settle(order[begin], begin, least(among_rows(order, begin, near), first));
-    if (width > 1) parent[last] = settle(order[last], last, least(among_rows(order, last, near), key(order, last - 1)));
+    none.left = UINT32_MAX;
+    none.right = width > 1 ? 0 : UINT32_MAX;
+    parent[begin] = first_of(order, begin, near, &none);
+    none.left = width > 1 ? 0 : UINT32_MAX;
+    none.right = UINT32_MAX;
+    parent[last] = first_of(order, last, near, &none);
 }
 
 static inline uint32_t ordered(uint32_t bits, uint32_t turn) {

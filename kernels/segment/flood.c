@@ -153,12 +153,15 @@ int64_t tk_basins_minima(const tk_basin_tile *t, const uint32_t *parent, tk_basi
     int64_t count = 0;
     for (int64_t z = t->core.lo[TK_Z]; z < t->core.hi[TK_Z]; z++)
         for (int64_t y = t->core.lo[TK_Y]; y < t->core.hi[TK_Y]; y++) {
-            const int64_t row = ((z - t->box.lo[TK_Z]) * high + y - t->box.lo[TK_Y]) * width - t->box.lo[TK_X];
-            const int64_t offset = (z * t->image.hi[TK_Y] + y) * t->image.hi[TK_X] - row;
-            for (int64_t at = row + t->core.lo[TK_X], to = 0; at < row + t->core.hi[TK_X]; at = to) {
-                to = row + t->core.hi[TK_X] - at < TK_SPAN_FLAGS ? row + t->core.hi[TK_X] : at + TK_SPAN_FLAGS;
-                count += list_minima(t, parent, at, to, offset, basins ? basins + count : NULL, kernels);
-            }
+            const int64_t row = ((z - t->box.lo[TK_Z]) * high + y - t->box.lo[TK_Y]) * width;
+            const int64_t first = row + t->core.lo[TK_X] - t->box.lo[TK_X], last = first + tk_box_size(&t->core, TK_X);
+            const int64_t offset = (z * t->image.hi[TK_Y] + y) * t->image.hi[TK_X] + t->core.lo[TK_X] - first;
+            for (int64_t begin = 0, end = row; tk_span_next(t->order, row + width, &begin, &end);)
+                for (int64_t at = begin > first ? begin : first, to = 0; at < end && at < last; at = to) {
+                    to = end < last ? end : last;
+                    to = to - at < TK_SPAN_FLAGS ? to : at + TK_SPAN_FLAGS;
+                    count += list_minima(t, parent, at, to, offset, basins ? basins + count : NULL, kernels);
+                }
         }
     return count;
 }
