@@ -1,6 +1,7 @@
 /* The watershed of smoothed noise, whole and of tiles, in voxels a second and as a fraction of the time that copying
- * takes: all of the cube, and the third that is highest; from maxima that stand out, and from markers there. One turn
- * is what a run does: survey (descent, passes, their forest, runs), agreement, and the descent and the labels of apply.
+ * takes: all of the cube, and the third that is highest; from maxima that stand out, from markers there, and with
+ * plateaus divided by distance. One turn is what a run does: survey (descent, passes, their forest, runs), agreement,
+ * and the descent and the labels of apply.
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,16 +12,18 @@
 #include "kernels/common/rng.h"
 #include "kernels/filter/gaussian.h"
 #include "kernels/segment/basin_links.h"
+#include "kernels/segment/plateau.h"
 
-enum { TAPS_MOST = 64, SIGMA = 5 };
+enum { TAPS_MOST = 64, SIGMA = 5, LIMIT = 8 };
 
 typedef struct scene {
     int64_t size[3], tile;
-    bool masked, marked;
+    bool masked, marked, deep;
     float *land, *noise;
     uint8_t *mask;
     uint32_t *markers, *box_markers;
     uint32_t *order, *parent, *label, *first;
+    uint8_t *depth;
     tk_basin *basins;
     tk_basin_pass *passes;
     tk_basin_run *run;
@@ -52,7 +55,10 @@ static tk_basin_tile descend(scene *s, const tk_box *core) {
     const tk_cview_f32 land = tk_ccrop_f32(tk_read_f32(tk_dense_f32(s->land, s->size)), &all, &box);
     const tk_cview_u8 mask = tk_ccrop_u8(tk_read_u8(tk_dense_u8(s->mask, s->size)), &all, &box);
     tk_basin_order(land, s->masked ? mask : (tk_cview_u8){0}, true, s->order, &s->work);
-    const tk_basin_tile tile = {all, box, *core, s->order, s->marked ? s->box_markers : NULL};
+    const int64_t size[3] = {tk_box_size(&box, 0), high, width};
+    if (s->deep) tk_plateau_depth(s->order, s->marked ? s->box_markers : NULL, size, LIMIT, s->depth, &s->work);
+    const tk_basin_tile tile = {
+        all, box, *core, s->order, s->deep ? s->depth : NULL, s->marked ? s->box_markers : NULL};
     if (tk_basins_descend(&tile, s->parent, &s->work) != TK_OK) stop("no descent");
     return tile;
 }
@@ -165,8 +171,8 @@ static void make_land(scene *s) {
 static void measure(bench *b, scene *s, double copy) {
     char name[80];
     const char *tile = s->tile == s->size[0] ? "one tile" : "64 tiles";
-    (void)snprintf(name, sizeof name, "%s, %s, %s", s->marked ? "markers" : "maxima",
-                   s->masked ? "the highest third" : "all", tile);
+    (void)snprintf(name, sizeof name, "%s, %s, %s%s", s->marked ? "markers" : "maxima",
+                   s->masked ? "the highest third" : "all", tile, s->deep ? ", plateaus" : "");
     const bench_case c = {name, s->work.threads, run_watershed, verify, s, 8.0 * (double)voxels(s), 0};
     const bench_time time = bench_run(b, &c);
     if (time.least <= 0) return;
@@ -182,8 +188,9 @@ static void measure_threads(bench *b, scene *s, int threads) {
     s->work.threads = threads;
     const bench_case copy_case = {"copy of float voxels", threads, run_copy, NULL, s, 8.0 * (double)voxels(s), 0};
     const double copy = bench_run(b, &copy_case).least;
-    for (int way = 0; way < 4; way++) {
-        s->marked = way / 2;
+    for (int way = 0; way < 5; way++) {
+        s->marked = way >= 2;
+        s->deep = way == 4;
         s->tile = way % 2 ? edge / 4 : edge;
         measure(b, s, copy);
     }
@@ -202,6 +209,7 @@ int main(int argc, char **argv) {
     s.box_markers = bench_memory(count * sizeof *s.box_markers);
     s.order = bench_memory(count * sizeof *s.order);
     s.parent = bench_memory(count * sizeof *s.parent);
+    s.depth = bench_memory(count);
     s.label = bench_memory(count * sizeof *s.label);
     s.first = bench_memory(count * sizeof *s.first);
     s.basins = bench_memory(count / 4 * sizeof *s.basins);
@@ -221,7 +229,7 @@ int main(int argc, char **argv) {
         bench_volume(&b, masked ? "flooded_masked" : "flooded", "uint32", sizeof *s.first, s.size, s.first);
     }
     free(s.land), free(s.noise), free(s.mask), free(s.order), free(s.parent);
-    free(s.label), free(s.first), free(s.markers), free(s.box_markers);
+    free(s.label), free(s.first), free(s.depth), free(s.markers), free(s.box_markers);
     free(s.basins), free(s.passes), free(s.run);
     return bench_end(&b);
 }

@@ -18,13 +18,15 @@ int64_t tk_basin_runs_most(const tk_basin_tile *t) {
 /* Can a path of another tile enter voxel i, at `at` of the image? */
 static bool is_entered(const tk_basin_tile *t, int64_t i, const int64_t at[3], const int64_t stride[3]) {
     if (t->order[i] == TK_BASIN_OUTSIDE || (t->markers && t->markers[i])) return false;
-    for (int a = 0; a < 3; a++) {
-        const bool low = at[a] == t->core.lo[a] && t->box.lo[a] < at[a];
-        const bool high = at[a] == t->core.hi[a] - 1 && t->box.hi[a] > at[a] + 1;
-        const int64_t before = i - stride[a], ahead = i + stride[a];
-        if (low && t->order[before] > t->order[i] && t->order[before] != TK_BASIN_OUTSIDE) return true;
-        if (high && t->order[ahead] >= t->order[i] && t->order[ahead] != TK_BASIN_OUTSIDE) return true;
-    }
+    const tk_rank_of_voxel own = tk_basin_rank(t, i);
+    for (int a = 0; a < 3; a++)
+        for (int side = -1; side <= 1; side += 2) {
+            const int64_t beside = at[a] + side;
+            if (beside < t->box.lo[a] || beside >= t->box.hi[a]) continue;
+            if (beside >= t->core.lo[a] && beside < t->core.hi[a]) continue;
+            const tk_rank_of_voxel ghost = tk_basin_rank(t, i + side * stride[a]);
+            if (ghost.value != TK_BASIN_OUTSIDE && tk_rank_compare(&own, &ghost) < 0) return true;
+        }
     return false;
 }
 

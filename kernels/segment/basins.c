@@ -61,7 +61,7 @@ static void descend_row(const tk_basin_tile *t, const tk_descent_kernels *kernel
     int64_t own = 0, own_end = 0;
     own_part(t, row, &own, &own_end);
     for (int64_t begin = 0, end = start; own < own_end && tk_span_next(t->order, start + r.width, &begin, &end);)
-        kernels->row(t->order, begin, end - begin, other, parent);
+        kernels->row(t->order, t->depth, begin, end - begin, other, parent);
     for (int64_t i = start; i < own; i++) parent[i] = (uint32_t)i;
     for (int64_t i = own_end; i < start + r.width; i++) parent[i] = (uint32_t)i;
     for (int64_t i = own; t->markers && i < own_end; i++) parent[i] = t->markers[i] ? (uint32_t)i : parent[i];
@@ -135,15 +135,15 @@ tk_status tk_basins_descend(const tk_basin_tile *t, uint32_t *parent, const tk_w
 static int64_t step_from(const tk_basin_tile *t, int64_t i) {
     const int64_t width = tk_box_size(&t->box, TK_X), plane = tk_box_size(&t->box, TK_Y) * width;
     const int64_t stride[3] = {plane, width, 1}, at[3] = {i / plane, i % plane / width, i % width};
-    int64_t best = i;
+    tk_rank_of_voxel best = tk_basin_rank(t, i);
     if (t->order[i] >= TK_BASIN_NAN || (t->markers && t->markers[i])) return i;
-    for (int a = 0; a < 3; a++) {
-        const int64_t before = at[a] > 0 ? i - stride[a] : i, after = i + stride[a];
-        if (t->order[before] < t->order[best] || (t->order[before] == t->order[best] && before < best)) best = before;
-        if (at[a] + 1 == tk_box_size(&t->box, a)) continue;
-        if (t->order[after] < t->order[best] || (t->order[after] == t->order[best] && after < best)) best = after;
-    }
-    return best;
+    for (int a = 0; a < 3; a++)
+        for (int side = -1; side <= 1; side += 2) {
+            if (at[a] + side < 0 || at[a] + side == tk_box_size(&t->box, a)) continue;
+            const tk_rank_of_voxel beside = tk_basin_rank(t, i + side * stride[a]);
+            if (tk_rank_compare(&beside, &best) < 0) best = beside;
+        }
+    return best.index;
 }
 
 /* Calls for all ghosts of a row; `step` false: follow, else parent := the first step. */

@@ -1,6 +1,7 @@
 /* Basins of a landscape: each voxel belongs to the minimum that steepest descent leads to.
  *
- * Voxels are in a total order: by value, equal ones by their index in the whole image. Descent goes to the first of the
+ * Voxels are in a total order: by value, equal ones by their depth in the plateau where that was asked for (plateau.h),
+ * then by their index in the whole image. Descent goes to the first of the
  * six neighbours in that order, if it comes before the voxel itself. So basins, and the passes between them, are
  * unique, and can be found tile by tile with one voxel more on each side (F. Meyer, Signal Processing 38, 1994: the
  * watershed is the minimum spanning forest of the graph of basins). Only voxels of the mask take part. Where there are
@@ -11,10 +12,10 @@
 #include "kernels/common/view.h"
 #include "kernels/common/work.h"
 
-/* Where a voxel stands in the order: ascending by value, then by index. */
+/* Where a voxel stands in the order: ascending by value, then by depth, then by index. */
 typedef struct tk_rank_of_voxel {
-    uint32_t value; /* ordered: see tk_basin_order */
-    int64_t index;  /* in the whole image, (z Y + y) X + x; in a tile, the same of its box: their orders agree */
+    uint32_t value, depth; /* ordered: see tk_basin_order; 0 where depths were not asked for */
+    int64_t index;         /* in the whole image, (z Y + y) X + x; in a tile, the same of its box: their orders agree */
 } tk_rank_of_voxel;
 
 /* The ordered values of voxels outside the mask, and of NaN: above all others. */
@@ -26,6 +27,7 @@ typedef struct tk_rank_of_voxel {
 typedef struct tk_basin_tile {
     tk_box image, box, core;
     const uint32_t *order;   /* ordered values */
+    const uint8_t *depth;    /* in plateaus; NULL: all alike */
     const uint32_t *markers; /* NULL: there are none; 0: no marker; outside the mask, of no account */
 } tk_basin_tile;
 
@@ -56,6 +58,18 @@ int64_t tk_basin_end(const tk_basin_tile *tile, int64_t i);
 
 /* Is voxel i of the box one of the core? *index: where it is in the whole image. */
 bool tk_basin_is_own(const tk_basin_tile *tile, int64_t i, int64_t *index);
+
+/* Where voxel i of the box stands in the order; its index is the box's. */
+static inline tk_rank_of_voxel tk_basin_rank(const tk_basin_tile *tile, int64_t i) {
+    return (tk_rank_of_voxel){tile->order[i], tile->depth ? tile->depth[i] : 0, i};
+}
+
+/* < 0: a comes before b; > 0: behind it. */
+static inline int tk_rank_compare(const tk_rank_of_voxel *a, const tk_rank_of_voxel *b) {
+    if (a->value != b->value) return a->value < b->value ? -1 : 1;
+    if (a->depth != b->depth) return a->depth < b->depth ? -1 : 1;
+    return a->index < b->index ? -1 : a->index > b->index;
+}
 
 /* The name in the tile of voxel i's basin. */
 static inline int64_t tk_basin_at(const tk_basin_tile *tile, const uint32_t *parent, int64_t i) {

@@ -11,16 +11,11 @@
 
 /* --- The graph ---------------------------------------------------------------------------------------------------- */
 
-static int compare_ranks(const tk_rank_of_voxel *a, const tk_rank_of_voxel *b) {
-    if (a->value != b->value) return a->value < b->value ? -1 : 1;
-    return a->index < b->index ? -1 : a->index > b->index;
-}
-
 /* The total order of passes. */
 static int compare_passes(const void *a, const void *b) {
     const tk_basin_pass *p = a, *q = b;
-    const int later = compare_ranks(&p->later, &q->later);
-    return later ? later : compare_ranks(&p->earlier, &q->earlier);
+    const int later = tk_rank_compare(&p->later, &q->later);
+    return later ? later : tk_rank_compare(&p->earlier, &q->earlier);
 }
 
 static uint64_t hash(const int64_t basin[2]) {
@@ -75,8 +70,8 @@ static tk_status add_pass(const tk_basin_tile *t, const uint32_t *parent, int64_
                           tk_basin_graph *graph) {
     const int64_t a = tk_basin_at(t, parent, i), b = tk_basin_at(t, parent, ahead);
     if (a == b || (a < 0 && b < 0)) return TK_OK;
-    const tk_rank_of_voxel here = {t->order[i], i}, there = {t->order[ahead], ahead};
-    const bool first = compare_ranks(&here, &there) < 0;
+    const tk_rank_of_voxel here = tk_basin_rank(t, i), there = tk_basin_rank(t, ahead);
+    const bool first = tk_rank_compare(&here, &there) < 0;
     const tk_basin_pass pass = {first ? there : here, first ? here : there, {a < b ? a : b, a < b ? b : a}};
     return tk_basin_graph_add(graph, &pass);
 }

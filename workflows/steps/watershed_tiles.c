@@ -15,6 +15,7 @@ static tk_status bind(const tk_binding *b, bool marked, void **state, tk_error *
     s->landscape = marked ? 1 : 0;
     s->mask = tk_params_get(b->params, "mask")->set ? s->landscape + 1 : -1;
     s->from_maxima = tk_params_integer(b->params, "from") == 0;
+    s->plateau = (int)tk_params_integer(b->params, "plateau");
     return TK_OK;
 }
 
@@ -33,36 +34,37 @@ void tk_watershed_release(void *state) {
 }
 
 void tk_watershed_halo(const void *state, int64_t halo[3]) {
-    (void)state;
-    for (int a = 0; a < 3; a++) halo[a] = 1;
+    const tk_watershed_state *s = state;
+    for (int a = 0; a < 3; a++) halo[a] = 1 + s->plateau;
 }
 
-/* Orders, parents and markers; and the graph: smooth landscapes have a basin or a pass in a few hundredths of the
- * voxels, noise has more. */
+/* Orders, depths, parents and markers; and the graph: smooth landscapes have a basin or a pass in a few hundredths of
+ * the voxels, noise has more. */
 tk_need tk_watershed_bytes(const void *state, const int64_t in[3]) {
     const tk_watershed_state *s = state;
     const int64_t voxels = in[TK_Z] * in[TK_Y] * in[TK_X];
     size_t scratch = 2 * tk_scratch_cost(voxels, sizeof(uint32_t));
     if (s->markers >= 0) scratch = tk_size_add(scratch, tk_scratch_cost(voxels, sizeof(uint32_t)));
+    if (s->plateau > 0) scratch = tk_size_add(scratch, tk_scratch_cost(voxels, sizeof(uint8_t)));
     return (tk_need){.scratch = scratch, .resident = (size_t)voxels * 3};
 }
 
 double tk_watershed_cost(const void *state, const int64_t in[3], const int64_t largest[3]) {
-    (void)state;
+    const tk_watershed_state *s = state;
     (void)largest;
-    return 10.0 * (double)(in[TK_Z] * in[TK_Y] * in[TK_X]);
+    return (s->plateau > 0 ? 40.0 : 10.0) * (double)(in[TK_Z] * in[TK_Y] * in[TK_X]);
 }
 
 double tk_watershed_survey_cost(const void *state, int round, const int64_t in[3]) {
-    (void)state;
+    const tk_watershed_state *s = state;
     (void)round;
-    return 25.0 * (double)(in[TK_Z] * in[TK_Y] * in[TK_X]);
+    return (s->plateau > 0 ? 55.0 : 25.0) * (double)(in[TK_Z] * in[TK_Y] * in[TK_X]);
 }
 
 /* --- A tile ------------------------------------------------------------------------------------------------------- */
 
 /* Markers, densely; NULL: no memory. */
-static const uint32_t *take_markers(tk_cview_u32 labels, tk_work *work) {
+static uint32_t *take_markers(tk_cview_u32 labels, tk_work *work) {
     const int64_t width = labels.size[TK_X], high = labels.size[TK_Y];
     uint32_t *copy = tk_scratch_take(&work->scratch, labels.size[TK_Z] * high * width, sizeof *copy);
     for (int64_t row = 0; copy && row < labels.size[TK_Z] * high; row++)
@@ -71,22 +73,49 @@ static const uint32_t *take_markers(tk_cview_u32 labels, tk_work *work) {
     return copy;
 }
 
+/* Drops what is in the box `from` but not in `to`, in place: rows move towards the begin. */
+static void crop(void *voxels, size_t element, const tk_box *from, const tk_box *to) {
+    const int64_t high = tk_box_size(to, TK_Y), wide = tk_box_size(from, TK_X);
+    const size_t bytes = (size_t)tk_box_size(to, TK_X) * element;
+    for (int64_t row = 0; row < tk_box_size(to, TK_Z) * high; row++) {
+        const int64_t z = to->lo[TK_Z] - from->lo[TK_Z] + row / high, y = to->lo[TK_Y] - from->lo[TK_Y] + row % high;
+        const int64_t begin = (z * tk_box_size(from, TK_Y) + y) * wide + to->lo[TK_X] - from->lo[TK_X];
+        memmove((char *)voxels + (size_t)row * bytes, (const char *)voxels + (size_t)begin * element, bytes);
+    }
+}
+
 /* A tile and where its paths end, in scratch. */
 typedef struct found {
     tk_basin_tile tile;
     uint32_t *order, *parent;
 } found;
 
+/* Depths need all of the input's box; then order, depths and markers are those of the tile and its ghosts. *depth is
+ * NULL when there is no memory. */
+static void find_depths(const tk_watershed_state *s, const tk_block *in, const tk_box *box, uint32_t *order,
+                        uint32_t *markers, uint8_t **depth, tk_work *work) {
+    const int64_t size[3] = {tk_box_size(&in->box, 0), tk_box_size(&in->box, 1), tk_box_size(&in->box, 2)};
+    *depth = tk_scratch_take(&work->scratch, tk_box_count(&in->box), sizeof **depth);
+    if (!*depth) return;
+    tk_plateau_depth(order, markers, size, s->plateau, *depth, work);
+    crop(order, sizeof *order, &in->box, box);
+    crop(*depth, sizeof **depth, &in->box, box);
+    if (markers) crop(markers, sizeof *markers, &in->box, box);
+}
+
 static tk_status descend(const tk_watershed_state *s, const tk_block *const in[], const tk_box *core, found *f,
                          tk_work *work) {
-    const int64_t count = tk_box_count(&in[0]->box);
+    const tk_box box = tk_box_grow(core, (const int64_t[3]){1, 1, 1}, &in[0]->image);
     const tk_cview_u8 mask = s->mask < 0 ? (tk_cview_u8){0} : tk_read_u8(in[s->mask]->u8);
-    const uint32_t *markers = s->markers < 0 ? NULL : take_markers(tk_read_u32(in[s->markers]->u32), work);
-    f->order = tk_scratch_take(&work->scratch, count, sizeof *f->order);
-    f->parent = tk_scratch_take(&work->scratch, count, sizeof *f->parent);
+    uint32_t *markers = s->markers < 0 ? NULL : take_markers(tk_read_u32(in[s->markers]->u32), work);
+    uint8_t *depth = NULL;
+    f->order = tk_scratch_take(&work->scratch, tk_box_count(&in[0]->box), sizeof *f->order);
+    f->parent = tk_scratch_take(&work->scratch, tk_box_count(&box), sizeof *f->parent);
     if (!f->order || !f->parent || (s->markers >= 0 && !markers)) return TK_NO_MEMORY;
     tk_basin_order(tk_read_f32(in[s->landscape]->f32), mask, s->from_maxima, f->order, work);
-    f->tile = (tk_basin_tile){in[0]->image, in[0]->box, *core, f->order, markers};
+    if (s->plateau > 0) find_depths(s, in[0], &box, f->order, markers, &depth, work);
+    if (s->plateau > 0 && !depth) return TK_NO_MEMORY;
+    f->tile = (tk_basin_tile){in[0]->image, box, *core, f->order, depth, markers};
     return tk_basins_descend(&f->tile, f->parent, work);
 }
 
