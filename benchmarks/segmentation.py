@@ -28,14 +28,14 @@ import numpy as np
 class Peer:
     name: str
     module: str
-    run: Callable  # of the module and the volume
+    run: Callable  # of the module and the volumes
 
 
 @dataclasses.dataclass
 class Row:
     program: str  # bench_PROGRAM
     case: str     # as the program names it
-    volume: str   # as bench_volume names it
+    volume: str   # as bench_volume names it; of several, with spaces between
     peers: list
 
 
@@ -61,6 +61,11 @@ def skimage_table(*properties):
         volume, volume, ("label", "area", "bbox", "centroid", *properties)))
 
 
+def skimage_watershed():
+    return Peer("skimage", "skimage.segmentation", lambda segmentation, land, markers, mask=None: segmentation.watershed(
+        -land, markers.astype(np.int32), mask=None if mask is None else mask.astype(bool)))
+
+
 ROWS = [Row("segment", f"components, {volume}, connectivity {connectivity}", volume,
             [cc3d_label(connectivity), scipy_label(connectivity), skimage_label(connectivity)])
         for volume in ("blobs", "random") for connectivity in (6, 26)]
@@ -69,6 +74,8 @@ ROWS += [Row("measure", f"{volume}, {case}", volume, [skimage_table(*properties)
          for volume in ("balls", "cells")
          for case, properties in (("basic", ()), ("basic and intensity", INTENSITY),
                                   ("all", (*INTENSITY, "centroid_weighted", "axis_major_length", "euler_number")))]
+ROWS += [Row("watershed", f"markers, {part}, one tile", volumes, [skimage_watershed()])
+         for part, volumes in (("all", "landscape markers"), ("the highest third", "landscape markers_masked mask"))]
 
 
 def run_program(build, program, folder, quick):
@@ -89,7 +96,7 @@ def read_volume(folder, name):
     return np.fromfile(path, element).reshape([int(n) for n in size.split("x")])
 
 
-def least_time(peer, volume, repeats):
+def least_time(peer, volumes, repeats):
     """The least CPU seconds; None when the peer is not installed."""
     try:
         module = importlib.import_module(peer.module)
@@ -98,7 +105,7 @@ def least_time(peer, volume, repeats):
     times = []
     for _ in range(repeats):
         start = time.process_time()
-        peer.run(module, volume)
+        peer.run(module, *volumes)
         times.append(time.process_time() - start)
     return min(times)
 
@@ -107,9 +114,9 @@ def measure(row, times, folder, repeats):
     one, two = times.get((row.case, 1)), times.get((row.case, 2))
     if one is None:
         sys.exit(f"bench_{row.program} has no good result for: {row.case}")
-    seconds, volume = one["cpu_s"], read_volume(folder, row.volume)
-    peers = {peer.name: least_time(peer, volume, repeats) for peer in row.peers}
-    return {"case": row.case, "voxels": volume.size, "seconds": seconds, "threads_2": one["min_s"] / two["min_s"] if two else None,
+    seconds, volumes = one["cpu_s"], [read_volume(folder, name) for name in row.volume.split()]
+    peers = {peer.name: least_time(peer, volumes, repeats) for peer in row.peers}
+    return {"case": row.case, "voxels": volumes[0].size, "seconds": seconds, "threads_2": one["min_s"] / two["min_s"] if two else None,
             "peers": peers, "ratios": {name: t / seconds for name, t in peers.items() if t is not None}}
 
 

@@ -1,6 +1,8 @@
 /* The watershed of smoothed noise, whole and of tiles, in voxels a second and as a fraction of the time that copying
- * takes: all of the cube, and the third that is highest. One turn is what a run does: survey (descent, passes, their
- * forest, runs), agreement, and the descent and the labels of apply. */
+ * takes: all of the cube, and the third that is highest; from maxima that stand out, from markers there, and with
+ * plateaus divided by distance. One turn is what a run does: survey (descent, passes, their forest, runs), agreement,
+ * and the descent and the labels of apply.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,15 +12,18 @@
 #include "kernels/common/rng.h"
 #include "kernels/filter/gaussian.h"
 #include "kernels/segment/basin_links.h"
+#include "kernels/segment/plateau.h"
 
-enum { TAPS_MOST = 64, SIGMA = 5 };
+enum { TAPS_MOST = 64, SIGMA = 5, LIMIT = 8 };
 
 typedef struct scene {
     int64_t size[3], tile;
-    bool masked;
+    bool masked, marked, deep;
     float *land, *noise;
-    uint8_t *mask, *box_mask;
+    uint8_t *mask;
+    uint32_t *markers, *box_markers;
     uint32_t *order, *parent, *label, *first;
+    uint8_t *depth;
     tk_basin *basins;
     tk_basin_pass *passes;
     tk_basin_run *run;
@@ -39,18 +44,21 @@ static void run_copy(void *context) {
     for (int64_t i = 0; i < voxels(s); i++) s->noise[i] = s->land[i];
 }
 
-/* Copies a box of the landscape and descends. */
+/* Orders a box of the landscape and descends. */
 static tk_basin_tile descend(scene *s, const tk_box *core) {
     const tk_box all = tk_box_of_size(s->size), box = tk_box_grow(core, (const int64_t[3]){1, 1, 1}, &all);
     const int64_t high = tk_box_size(&box, 1), width = tk_box_size(&box, 2);
-    for (int64_t row = 0; row < tk_box_size(&box, 0) * high; row++) {
+    for (int64_t row = 0; s->marked && row < tk_box_size(&box, 0) * high; row++) {
         const int64_t from = ((box.lo[0] + row / high) * s->size[1] + box.lo[1] + row % high) * s->size[2] + box.lo[2];
-        memcpy(s->order + row * width, s->land + from, (size_t)width * sizeof *s->order);
-        if (s->masked) memcpy(s->box_mask + row * width, s->mask + from, (size_t)width);
+        memcpy(s->box_markers + row * width, s->markers + from, (size_t)width * sizeof *s->markers);
     }
-    uint8_t *mask = s->masked ? s->box_mask : NULL;
-    tk_basin_order(s->order, mask, tk_box_count(&box), true, &s->work);
-    const tk_basin_tile tile = {all, box, *core, s->order, mask, NULL};
+    const tk_cview_f32 land = tk_ccrop_f32(tk_read_f32(tk_dense_f32(s->land, s->size)), &all, &box);
+    const tk_cview_u8 mask = tk_ccrop_u8(tk_read_u8(tk_dense_u8(s->mask, s->size)), &all, &box);
+    tk_basin_order(land, s->masked ? mask : (tk_cview_u8){0}, true, s->order, &s->work);
+    const int64_t size[3] = {tk_box_size(&box, 0), high, width};
+    if (s->deep) tk_plateau_depth(s->order, s->marked ? s->box_markers : NULL, size, LIMIT, s->depth, &s->work);
+    const tk_basin_tile tile = {
+        all, box, *core, s->order, s->deep ? s->depth : NULL, s->marked ? s->box_markers : NULL};
     if (tk_basins_descend(&tile, s->parent, &s->work) != TK_OK) stop("no descent");
     return tile;
 }
@@ -59,11 +67,7 @@ static void survey(scene *s, const tk_basin_tile *t) {
     tk_basin_graph graph = {0};
     tk_basin_pass *passes = s->passes + s->pass_count;
     int64_t count = 0;
-    for (int64_t i = 0; i < tk_box_count(&t->box); i++) {
-        tk_basin basin = {0, s->order[i], 0};
-        if (s->parent[i] == i && (!t->mask || t->mask[i]) && tk_basin_is_own(t, i, &basin.basin))
-            s->basins[s->basin_count++] = basin;
-    }
+    s->basin_count += tk_basins_minima(t, s->parent, s->basins + s->basin_count, &s->work);
     s->runs += tk_basin_runs(t, s->parent, s->run + s->runs);
     tk_basins_join_ghosts(t, s->parent, &s->work);
     if (tk_basins_passes(t, s->parent, &graph, &s->work) != TK_OK) stop("out of memory");
@@ -83,33 +87,9 @@ static void agree(scene *s) {
     qsort(s->basins, (size_t)s->basin_count, sizeof *s->basins, by_basin);
     if (tk_basin_runs_follow(s->run, s->runs, s->passes, &passes) != TK_OK) stop("paths lead nowhere");
     passes = tk_basin_forest(s->passes, passes);
-    if (tk_basin_flood(s->basins, s->basin_count, s->passes, passes, false, true, 0.002, &seeds) != TK_OK)
+    if (tk_basin_flood(s->basins, s->basin_count, s->passes, passes, s->marked, true, 0.002, &seeds) != TK_OK)
         stop("no flood");
     if (tk_basin_runs_label(s->run, s->runs, s->basins, s->basin_count) != TK_OK) stop("no labels");
-}
-
-static uint32_t label_of(const scene *s, const tk_basin_tile *t, int64_t i) {
-    int64_t index = 0;
-    if (t->mask && !t->mask[i]) return 0;
-    if (tk_basin_is_own(t, i, &index)) return tk_basin_find(s->basins, s->basin_count, index)->label;
-    const tk_basin_run *run = tk_basin_run_of(s->run, s->runs, index);
-    return run ? run->label : 0;
-}
-
-static void paint(const scene *s, const tk_basin_tile *t) {
-    const int64_t high = tk_box_size(&t->box, 1), width = tk_box_size(&t->box, 2), count = tk_box_count(&t->box);
-    const int64_t rows = tk_box_size(&t->core, 1), across = tk_box_size(&t->core, 2);
-#pragma omp parallel for num_threads(s->work.threads) schedule(static)
-    for (int64_t i = 0; i < count; i++)
-        if (s->parent[i] == i) s->order[i] = label_of(s, t, i);
-#pragma omp parallel for num_threads(s->work.threads) schedule(static)
-    for (int64_t row = 0; row < tk_box_size(&t->core, 0) * rows; row++) {
-        const int64_t z = t->core.lo[0] + row / rows, y = t->core.lo[1] + row % rows;
-        const uint32_t *parent =
-            s->parent + ((z - t->box.lo[0]) * high + y - t->box.lo[1]) * width + t->core.lo[2] - t->box.lo[2];
-        uint32_t *to = s->label + (z * s->size[1] + y) * s->size[2] + t->core.lo[2];
-        for (int64_t x = 0; x < across; x++) to[x] = s->order[parent[x]];
-    }
 }
 
 static tk_box core_of(const scene *s, int64_t number) {
@@ -136,15 +116,35 @@ static void run_watershed(void *context) {
     for (int64_t n = 0; n < tiles; n++) {
         const tk_box core = core_of(s, n);
         const tk_basin_tile t = descend(s, &core);
-        paint(s, &t);
+        const tk_basin_labels labels = {s->basins, s->run, s->basin_count, s->runs};
+        const tk_box all = tk_box_of_size(s->size);
+        tk_basins_paint(&t, s->parent, &labels, s->order, tk_crop_u32(tk_dense_u32(s->label, s->size), &all, &core),
+                        &s->work);
     }
 }
 
-/* The labels are those of the first turn, which had one tile and one thread. */
+/* Markers where the seeds are: the first minimum, in the order of voxels, of each label. */
+static void mark_seeds(scene *s) {
+    memset(s->markers, 0, (size_t)voxels(s) * sizeof *s->markers);
+    int64_t *first = bench_memory((size_t)(s->basin_count + 1) * sizeof *first);
+    for (int64_t i = 0; i < s->basin_count; i++) {
+        const tk_basin *basin = &s->basins[i];
+        int64_t *lowest = &first[basin->label]; /* 1 + its place among the basins */
+        if (*lowest == 0 || basin->bottom < s->basins[*lowest - 1].bottom) *lowest = i + 1;
+    }
+    for (uint32_t label = 1; label <= s->basin_count && first[label]; label++)
+        s->markers[s->basins[first[label] - 1].basin] = label;
+    free(first);
+}
+
+/* The labels are those of the first turn, which had one tile, one thread and no markers. */
 static bool verify(void *context) {
-    const scene *s = context;
+    scene *s = context;
     const size_t bytes = (size_t)voxels(s) * sizeof *s->label;
-    if (s->work.threads == 1 && s->tile == s->size[0]) memcpy(s->first, s->label, bytes);
+    if (s->work.threads == 1 && s->tile == s->size[0] && !s->marked) {
+        memcpy(s->first, s->label, bytes);
+        mark_seeds(s);
+    }
     return memcmp(s->first, s->label, bytes) == 0;
 }
 
@@ -170,8 +170,9 @@ static void make_land(scene *s) {
 
 static void measure(bench *b, scene *s, double copy) {
     char name[80];
-    (void)snprintf(name, sizeof name, "watershed, %s, tiles of %d", s->masked ? "the highest third" : "all",
-                   (int)s->tile);
+    const char *tile = s->tile == s->size[0] ? "one tile" : "64 tiles";
+    (void)snprintf(name, sizeof name, "%s, %s, %s%s", s->marked ? "markers" : "maxima",
+                   s->masked ? "the highest third" : "all", tile, s->deep ? ", plateaus" : "");
     const bench_case c = {name, s->work.threads, run_watershed, verify, s, 8.0 * (double)voxels(s), 0};
     const bench_time time = bench_run(b, &c);
     if (time.least <= 0) return;
@@ -187,8 +188,10 @@ static void measure_threads(bench *b, scene *s, int threads) {
     s->work.threads = threads;
     const bench_case copy_case = {"copy of float voxels", threads, run_copy, NULL, s, 8.0 * (double)voxels(s), 0};
     const double copy = bench_run(b, &copy_case).least;
-    for (int part = 1; part <= 4; part *= 4) {
-        s->tile = edge / part;
+    for (int way = 0; way < 5; way++) {
+        s->marked = way >= 2;
+        s->deep = way == 4;
+        s->tile = way % 2 ? edge / 4 : edge;
         measure(b, s, copy);
     }
 }
@@ -202,9 +205,11 @@ int main(int argc, char **argv) {
     s.land = bench_memory(count * sizeof *s.land);
     s.noise = bench_memory(count * sizeof *s.noise);
     s.mask = bench_memory(count);
-    s.box_mask = bench_memory(count);
+    s.markers = bench_memory(count * sizeof *s.markers);
+    s.box_markers = bench_memory(count * sizeof *s.box_markers);
     s.order = bench_memory(count * sizeof *s.order);
     s.parent = bench_memory(count * sizeof *s.parent);
+    s.depth = bench_memory(count);
     s.label = bench_memory(count * sizeof *s.label);
     s.first = bench_memory(count * sizeof *s.first);
     s.basins = bench_memory(count / 4 * sizeof *s.basins);
@@ -215,11 +220,16 @@ int main(int argc, char **argv) {
         s.noise[i] = (float)tk_rng_uniform(&rng);
     }
     make_land(&s);
+    bench_volume(&b, "landscape", "float32", sizeof *s.land, s.size, s.land);
+    bench_volume(&b, "mask", "uint8", 1, s.size, s.mask);
     for (int masked = 0; masked < 2; masked++) {
         s.masked = masked;
         for (int threads = 1; threads <= bench_cpus(); threads *= 2) measure_threads(&b, &s, threads);
+        bench_volume(&b, masked ? "markers_masked" : "markers", "uint32", sizeof *s.markers, s.size, s.markers);
+        bench_volume(&b, masked ? "flooded_masked" : "flooded", "uint32", sizeof *s.first, s.size, s.first);
     }
-    free(s.land), free(s.noise), free(s.mask), free(s.box_mask), free(s.order), free(s.parent);
-    free(s.label), free(s.first), free(s.basins), free(s.passes), free(s.run);
+    free(s.land), free(s.noise), free(s.mask), free(s.order), free(s.parent);
+    free(s.label), free(s.first), free(s.depth), free(s.markers), free(s.box_markers);
+    free(s.basins), free(s.passes), free(s.run);
     return bench_end(&b);
 }

@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+#include "kernels/segment/descent.h"
+#include "kernels/segment/spans.h"
+
 int64_t tk_basin_runs_most(const tk_basin_tile *t) {
     int64_t most = 0;
     for (int a = 0; a < 3; a++) {
@@ -14,14 +17,16 @@ int64_t tk_basin_runs_most(const tk_basin_tile *t) {
 
 /* Can a path of another tile enter voxel i, at `at` of the image? */
 static bool is_entered(const tk_basin_tile *t, int64_t i, const int64_t at[3], const int64_t stride[3]) {
-    if ((t->mask && !t->mask[i]) || (t->markers && t->markers[i])) return false;
-    for (int a = 0; a < 3; a++) {
-        const bool low = at[a] == t->core.lo[a] && t->box.lo[a] < at[a];
-        const bool high = at[a] == t->core.hi[a] - 1 && t->box.hi[a] > at[a] + 1;
-        const int64_t before = i - stride[a], ahead = i + stride[a];
-        if (low && t->order[before] > t->order[i] && (!t->mask || t->mask[before])) return true;
-        if (high && t->order[ahead] >= t->order[i] && (!t->mask || t->mask[ahead])) return true;
-    }
+    if (t->order[i] == TK_BASIN_OUTSIDE || (t->markers && t->markers[i])) return false;
+    const tk_rank_of_voxel own = tk_basin_rank(t, i);
+    for (int a = 0; a < 3; a++)
+        for (int side = -1; side <= 1; side += 2) {
+            const int64_t beside = at[a] + side;
+            if (beside < t->box.lo[a] || beside >= t->box.hi[a]) continue;
+            if (beside >= t->core.lo[a] && beside < t->core.hi[a]) continue;
+            const tk_rank_of_voxel ghost = tk_basin_rank(t, i + side * stride[a]);
+            if (ghost.value != TK_BASIN_OUTSIDE && tk_rank_compare(&own, &ghost) < 0) return true;
+        }
     return false;
 }
 
@@ -117,4 +122,59 @@ tk_status tk_basin_runs_label(tk_basin_run *run, int64_t runs, const tk_basin *b
         run[i].label = basin ? basin->label : (uint32_t)-run[i].basin;
     }
     return TK_OK;
+}
+
+/* --- Labels ------------------------------------------------------------------------------------------------------- */
+
+/* The label of the path's end i; of ghosts that no path enters, 0. */
+static uint32_t label_of(const tk_basin_tile *t, const tk_basin_labels *l, int64_t i) {
+    int64_t index = 0;
+    if (t->markers && t->markers[i]) return t->markers[i];
+    if (tk_basin_is_own(t, i, &index)) {
+        const tk_basin *basin = tk_basin_find(l->basins, l->count, index);
+        return basin ? basin->label : 0;
+    }
+    const tk_basin_run *run = tk_basin_run_of(l->run, l->runs, index);
+    return run ? run->label : 0;
+}
+
+/* Ends in a row of the box have their labels instead of their orders. */
+static void label_ends(const tk_basin_tile *t, const uint32_t *parent, const tk_basin_labels *labels, int64_t row,
+                       uint32_t *order, const tk_descent_kernels *kernels) {
+    const int64_t width = tk_box_size(&t->box, TK_X), last = (row + 1) * width;
+    uint8_t flags[TK_SPAN_FLAGS];
+    for (int64_t begin = 0, end = row * width; tk_span_next(order, last, &begin, &end);)
+        for (int64_t at = begin, to = 0; at < end; at = to) {
+            to = end - at < TK_SPAN_FLAGS ? end : at + TK_SPAN_FLAGS;
+            kernels->ends(order, parent, at, to - at, flags);
+            for (int64_t k = 0; (k = tk_span_flag(flags, k, to - at)) < to - at; k++)
+                order[at + k] = label_of(t, labels, at + k);
+        }
+}
+
+/* A row of the core: the labels of its paths' ends. */
+static void paint_row(const tk_basin_tile *t, const uint32_t *parent, const uint32_t *order, int64_t row,
+                      const tk_view_u32 *out) {
+    const int64_t high = tk_box_size(&t->box, TK_Y), width = tk_box_size(&t->box, TK_X);
+    const int64_t z = row / out->size[TK_Y] + t->core.lo[TK_Z] - t->box.lo[TK_Z];
+    const int64_t y = row % out->size[TK_Y] + t->core.lo[TK_Y] - t->box.lo[TK_Y];
+    const int64_t first = (z * high + y) * width + t->core.lo[TK_X] - t->box.lo[TK_X];
+    uint32_t *to = out->data + row / out->size[TK_Y] * out->stride[TK_Z] + row % out->size[TK_Y] * out->stride[TK_Y];
+    for (int64_t x = 0; x < out->size[TK_X]; x++) {
+        const int64_t i = first + x;
+        to[x] = order[i] == TK_BASIN_OUTSIDE ? 0 : order[parent[i]];
+    }
+}
+
+void tk_basins_paint(const tk_basin_tile *t, const uint32_t *parent, const tk_basin_labels *labels, uint32_t *order,
+                     tk_view_u32 out, const tk_work *work) {
+    const tk_descent_kernels *kernels = TK_ISA_SELECT(tk_descent, work->isa);
+    const int64_t rows = tk_box_size(&t->box, TK_Z) * tk_box_size(&t->box, TK_Y);
+#pragma omp parallel num_threads(work->threads)
+    {
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < rows; row++) label_ends(t, parent, labels, row, order, kernels);
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < out.size[TK_Z] * out.size[TK_Y]; row++) paint_row(t, parent, order, row, &out);
+    }
 }

@@ -30,4 +30,16 @@ tk_status tk_basin_runs_label(tk_basin_run *run, int64_t runs, const tk_basin *b
 /* The run with that voxel, of runs in ascending order; NULL: there is none. */
 const tk_basin_run *tk_basin_run_of(const tk_basin_run *run, int64_t runs, int64_t voxel);
 
+/* What all tiles have agreed on: basins in ascending order and runs, with their labels, below TK_BASIN_OUTSIDE. */
+typedef struct tk_basin_labels {
+    const tk_basin *basins;
+    const tk_basin_run *run;
+    int64_t count, runs;
+} tk_basin_labels;
+
+/* out (over the tile's core) := the label of each voxel's basin, 0 outside the mask. `order` is the tile's own; the
+ * labels of paths' ends take the place of their orders. */
+void tk_basins_paint(const tk_basin_tile *tile, const uint32_t *parent, const tk_basin_labels *labels, uint32_t *order,
+                     tk_view_u32 out, const tk_work *work);
+
 #endif

@@ -5,97 +5,177 @@
 #include <string.h>
 
 #include "kernels/segment/descent.h"
+#include "kernels/segment/spans.h"
 
 static const uint32_t SIGN = 0x80000000u;
-enum { ORDER_PIECE = 1 << 16 };
 
-void tk_basin_order(void *values, const uint8_t *mask, int64_t count, bool from_maxima, const tk_work *work) {
+void tk_basin_order(tk_cview_f32 values, tk_cview_u8 mask, bool from_maxima, uint32_t *order, const tk_work *work) {
     const tk_descent_kernels *kernels = TK_ISA_SELECT(tk_descent, work->isa);
-    uint32_t *order = values;
+    const int64_t high = values.size[TK_Y], width = values.size[TK_X];
 #pragma omp parallel for schedule(static) num_threads(work->threads)
-    for (int64_t i = 0; i < count; i += ORDER_PIECE) {
-        const int64_t some = count - i < ORDER_PIECE ? count - i : ORDER_PIECE;
-        kernels->order(order + i, some, from_maxima ? SIGN : 0);
-        for (int64_t k = i; mask && k < i + some; k++) order[k] = mask[k] ? order[k] : TK_BASIN_LAST;
+    for (int64_t row = 0; row < values.size[TK_Z] * high; row++) {
+        const int64_t z = row / high, y = row % high;
+        const uint8_t *inside = mask.data ? mask.data + z * mask.stride[TK_Z] + y * mask.stride[TK_Y] : NULL;
+        kernels->order(values.data + z * values.stride[TK_Z] + y * values.stride[TK_Y], inside, width,
+                       from_maxima ? SIGN : 0, order + row * width);
     }
 }
 
 float tk_basin_value(uint32_t ordered, bool from_maxima) {
     const uint32_t bits = ordered & SIGN ? ordered & ~SIGN : ~ordered;
     float value = 0;
-    if (ordered == TK_BASIN_LAST) return NAN;
+    if (ordered >= TK_BASIN_NAN) return NAN;
     memcpy(&value, &bits, sizeof value);
     return from_maxima ? -value : value;
 }
 
-/* Row (z, y) of the box. Ghosts and markers are ends. */
-static void descend_row(const tk_basin_tile *t, const tk_descent_kernels *kernels, int64_t z, int64_t y,
-                        uint32_t *parent) {
-    const int64_t high = tk_box_size(&t->box, TK_Y), width = tk_box_size(&t->box, TK_X), plane = high * width;
-    const int64_t begin = z * plane + y * width, deep = tk_box_size(&t->box, TK_Z);
-    const int64_t other[4] = {z > 0 ? -plane : 0, y > 0 ? -width : 0, y + 1 < high ? width : 0,
-                              z + 1 < deep ? plane : 0};
-    int64_t own_begin = begin + t->core.lo[TK_X] - t->box.lo[TK_X],
-            own_end = begin + t->core.hi[TK_X] - t->box.lo[TK_X];
-    const int64_t at[2] = {z + t->box.lo[TK_Z], y + t->box.lo[TK_Y]};
+/* --- Descent ------------------------------------------------------------------------------------------------------ */
+
+/* Rows of a box, and of each the stretch that is the core's. */
+typedef struct rows {
+    int64_t count, width, plane;
+} rows;
+
+static rows rows_of(const tk_basin_tile *t) {
+    const int64_t high = tk_box_size(&t->box, TK_Y), width = tk_box_size(&t->box, TK_X);
+    return (rows){tk_box_size(&t->box, TK_Z) * high, width, high * width};
+}
+
+/* Of a row of the box, voxels *from … *to − 1 are the core's; none when the row is one of ghosts. */
+static void own_part(const tk_basin_tile *t, int64_t row, int64_t *from, int64_t *to) {
+    const rows r = rows_of(t);
+    const int64_t high = r.plane / r.width, at[2] = {row / high + t->box.lo[TK_Z], row % high + t->box.lo[TK_Y]};
+    *from = *to = row * r.width;
     for (int a = 0; a < 2; a++)
-        if (at[a] < t->core.lo[a] || at[a] >= t->core.hi[a]) own_begin = own_end = begin;
-    if (own_begin < own_end) kernels->row(t->order, begin, width, other, parent);
-    for (int64_t i = begin; i < own_begin; i++) parent[i] = (uint32_t)i;
-    for (int64_t i = own_end; i < begin + width; i++) parent[i] = (uint32_t)i;
-    for (int64_t i = own_begin; t->markers && i < own_end; i++) parent[i] = t->markers[i] ? (uint32_t)i : parent[i];
+        if (at[a] < t->core.lo[a] || at[a] >= t->core.hi[a]) return;
+    *from += t->core.lo[TK_X] - t->box.lo[TK_X];
+    *to += t->core.hi[TK_X] - t->box.lo[TK_X];
+}
+
+/* A row of the box. Ghosts and markers are ends. */
+static void descend_row(const tk_basin_tile *t, const tk_descent_kernels *kernels, int64_t row, uint32_t *parent) {
+    const rows r = rows_of(t);
+    const int64_t start = row * r.width, high = r.plane / r.width, z = row / high, y = row % high;
+    const int64_t other[4] = {z > 0 ? -r.plane : 0, y > 0 ? -r.width : 0, y + 1 < high ? r.width : 0,
+                              row + high < r.count ? r.plane : 0};
+    int64_t own = 0, own_end = 0;
+    own_part(t, row, &own, &own_end);
+    for (int64_t begin = 0, end = start; own < own_end && tk_span_next(t->order, start + r.width, &begin, &end);)
+        kernels->row(t->order, t->depth, begin, end - begin, other, parent);
+    for (int64_t i = start; i < own; i++) parent[i] = (uint32_t)i;
+    for (int64_t i = own_end; i < start + r.width; i++) parent[i] = (uint32_t)i;
+    for (int64_t i = own; t->markers && i < own_end; i++) parent[i] = t->markers[i] ? (uint32_t)i : parent[i];
+}
+
+/* Rows from the last to the first. Paths that go ahead skip as far as is known already: their voxels need not be walked
+ * one by one when their ends are looked for. */
+static void descend_rows(const tk_basin_tile *t, const tk_descent_kernels *kernels, int64_t first, int64_t last,
+                         uint32_t *parent) {
+    const int64_t width = rows_of(t).width;
+    for (int64_t row = last; row-- > first;) {
+        descend_row(t, kernels, row, parent);
+        for (int64_t begin = 0, end = row * width; tk_span_next(t->order, (row + 1) * width, &begin, &end);)
+            for (int64_t i = end; i-- > begin;) {
+                const uint64_t step = (uint64_t)(parent[i] - i); /* huge when it goes back */
+                parent[i] = parent[i + (step < (uint64_t)(last * width - i) ? (int64_t)step : 0)];
+            }
+    }
 }
 
 /* Others follow and shorten the same paths meanwhile: whatever is read leads to the same end. */
-static void follow(uint32_t *parent, int64_t i) {
-    uint32_t at = __atomic_load_n(&parent[i], __ATOMIC_RELAXED), next = 0;
-    while ((next = __atomic_load_n(&parent[at], __ATOMIC_RELAXED)) != at) at = next;
-    __atomic_store_n(&parent[i], at, __ATOMIC_RELAXED);
+static uint32_t read_parent(const uint32_t *parent, uint32_t i) {
+    return __atomic_load_n(&parent[i], __ATOMIC_RELAXED);
+}
+
+static void write_parent(uint32_t *parent, uint32_t i, uint32_t end) {
+    __atomic_store_n(&parent[i], end, __ATOMIC_RELAXED);
+}
+
+/* All voxels of a long path lead to its end at once, so that no path is walked twice. */
+static void follow_far(uint32_t *parent, uint32_t i) {
+    uint32_t end = i, next = 0;
+    while ((next = read_parent(parent, end)) != end) end = next;
+    for (; (next = read_parent(parent, i)) != end; i = next) write_parent(parent, i, end);
+}
+
+/* parent[i] := the end of the path from i; most paths are short by now. */
+static void follow(uint32_t *parent, uint32_t i) {
+    const uint32_t end = read_parent(parent, read_parent(parent, i));
+    if (read_parent(parent, end) == end)
+        write_parent(parent, i, end);
+    else
+        follow_far(parent, i);
+}
+
+static void follow_row(const tk_basin_tile *t, int64_t row, uint32_t *parent) {
+    const int64_t width = rows_of(t).width;
+    for (int64_t begin = 0, end = row * width; tk_span_next(t->order, (row + 1) * width, &begin, &end);)
+        for (int64_t i = begin; i < end; i++) follow(parent, (uint32_t)i);
 }
 
 tk_status tk_basins_descend(const tk_basin_tile *t, uint32_t *parent, const tk_work *work) {
     const tk_descent_kernels *kernels = TK_ISA_SELECT(tk_descent, work->isa);
-    const int64_t high = tk_box_size(&t->box, TK_Y), rows = tk_box_size(&t->box, TK_Z) * high;
-    const int64_t count = tk_box_count(&t->box);
-    if (count > UINT32_MAX) return TK_FAILED;
-#pragma omp parallel for schedule(static) num_threads(work->threads)
-    for (int64_t row = 0; row < rows; row++) descend_row(t, kernels, row / high, row % high, parent);
-#pragma omp parallel for schedule(static) num_threads(work->threads)
-    for (int64_t i = 0; i < count; i++) follow(parent, i);
+    const rows r = rows_of(t);
+    const int64_t parts = work->threads;
+    if (tk_box_count(&t->box) > UINT32_MAX) return TK_FAILED;
+#pragma omp parallel num_threads(work->threads)
+    {
+#pragma omp for schedule(static)
+        for (int64_t part = 0; part < parts; part++)
+            descend_rows(t, kernels, r.count * part / parts, r.count * (part + 1) / parts, parent);
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < r.count; row++) follow_row(t, row, parent);
+    }
     return TK_OK;
 }
+
+/* --- Ghosts ------------------------------------------------------------------------------------------------------- */
 
 /* The first in the order of voxel i and its neighbours in the box. */
 static int64_t step_from(const tk_basin_tile *t, int64_t i) {
     const int64_t width = tk_box_size(&t->box, TK_X), plane = tk_box_size(&t->box, TK_Y) * width;
     const int64_t stride[3] = {plane, width, 1}, at[3] = {i / plane, i % plane / width, i % width};
-    int64_t best = i;
-    if (t->order[i] == TK_BASIN_LAST || (t->markers && t->markers[i])) return i;
-    for (int a = 0; a < 3; a++) {
-        const int64_t before = at[a] > 0 ? i - stride[a] : i, after = i + stride[a];
-        if (t->order[before] < t->order[best] || (t->order[before] == t->order[best] && before < best)) best = before;
-        if (at[a] + 1 == tk_box_size(&t->box, a)) continue;
-        if (t->order[after] < t->order[best] || (t->order[after] == t->order[best] && after < best)) best = after;
+    tk_rank_of_voxel best = tk_basin_rank(t, i);
+    if (t->order[i] >= TK_BASIN_NAN || (t->markers && t->markers[i])) return i;
+    for (int a = 0; a < 3; a++)
+        for (int side = -1; side <= 1; side += 2) {
+            if (at[a] + side < 0 || at[a] + side == tk_box_size(&t->box, a)) continue;
+            const tk_rank_of_voxel beside = tk_basin_rank(t, i + side * stride[a]);
+            if (tk_rank_compare(&beside, &best) < 0) best = beside;
+        }
+    return best.index;
+}
+
+/* Calls for all ghosts of a row; `step` false: follow, else parent := the first step. */
+static void move_ghosts(const tk_basin_tile *t, int64_t row, bool step, uint32_t *parent) {
+    const rows r = rows_of(t);
+    int64_t own = 0, own_end = 0;
+    own_part(t, row, &own, &own_end);
+    for (int64_t i = row * r.width; i < (row + 1) * r.width; i++) {
+        if (i == own && own < own_end) i = own_end;
+        if (i == (row + 1) * r.width) break;
+        if (step)
+            parent[i] = (uint32_t)step_from(t, i);
+        else
+            follow(parent, (uint32_t)i);
     }
-    return best;
 }
 
 void tk_basins_join_ghosts(const tk_basin_tile *t, uint32_t *parent, const tk_work *work) {
-    const int64_t high = tk_box_size(&t->box, TK_Y), width = tk_box_size(&t->box, TK_X);
-    const int64_t count = tk_box_count(&t->box), left = t->core.lo[TK_X] - t->box.lo[TK_X];
-    const int64_t right = t->core.hi[TK_X] - t->box.lo[TK_X];
-#pragma omp parallel for schedule(static) num_threads(work->threads)
-    for (int64_t row = 0; row < tk_box_size(&t->box, TK_Z) * high; row++) {
-        const int64_t z = row / high + t->box.lo[TK_Z], y = row % high + t->box.lo[TK_Y];
-        const bool own = z >= t->core.lo[TK_Z] && z < t->core.hi[TK_Z] && y >= t->core.lo[TK_Y] && y < t->core.hi[TK_Y];
-        const int64_t end = own ? left : width;
-        for (int64_t x = 0; x < end; x++) parent[row * width + x] = (uint32_t)step_from(t, row * width + x);
-        for (int64_t x = own ? right : width; x < width; x++)
-            parent[row * width + x] = (uint32_t)step_from(t, row * width + x);
+    const rows r = rows_of(t);
+    if (tk_box_count(&t->core) == tk_box_count(&t->box)) return;
+#pragma omp parallel num_threads(work->threads)
+    {
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < r.count; row++) move_ghosts(t, row, true, parent);
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < r.count; row++) move_ghosts(t, row, false, parent);
+#pragma omp for schedule(static)
+        for (int64_t row = 0; row < r.count; row++) follow_row(t, row, parent);
     }
-#pragma omp parallel for schedule(static) num_threads(work->threads)
-    for (int64_t i = 0; i < count; i++) follow(parent, i);
 }
+
+/* --- Names -------------------------------------------------------------------------------------------------------- */
 
 int64_t tk_basin_end(const tk_basin_tile *t, int64_t i) {
     int64_t index = 0;

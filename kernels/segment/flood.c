@@ -5,20 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/segment/descent.h"
+#include "kernels/segment/spans.h"
 #include "kernels/segment/union_find.h"
 
 /* --- The graph ---------------------------------------------------------------------------------------------------- */
 
-static int compare_ranks(const tk_rank_of_voxel *a, const tk_rank_of_voxel *b) {
-    if (a->value != b->value) return a->value < b->value ? -1 : 1;
-    return a->index < b->index ? -1 : a->index > b->index;
-}
-
 /* The total order of passes. */
 static int compare_passes(const void *a, const void *b) {
     const tk_basin_pass *p = a, *q = b;
-    const int later = compare_ranks(&p->later, &q->later);
-    return later ? later : compare_ranks(&p->earlier, &q->earlier);
+    const int later = tk_rank_compare(&p->later, &q->later);
+    return later ? later : tk_rank_compare(&p->earlier, &q->earlier);
 }
 
 static uint64_t hash(const int64_t basin[2]) {
@@ -30,8 +27,10 @@ static uint64_t hash(const int64_t basin[2]) {
 
 static bool is_empty(const tk_basin_pass *slot) { return slot->basin[0] == slot->basin[1]; }
 
-/* The slot of these basins, or the empty one where they belong. */
+/* The slot of these basins, or the empty one where they belong. Passes come along borders: often it is the last one. */
 static tk_basin_pass *find(const tk_basin_graph *graph, const int64_t basin[2]) {
+    tk_basin_pass *last = &graph->slot[graph->last];
+    if (last->basin[0] == basin[0] && last->basin[1] == basin[1]) return last;
     uint64_t at = hash(basin) & (uint64_t)(graph->slots - 1);
     for (;; at = (at + 1) & (uint64_t)(graph->slots - 1)) {
         tk_basin_pass *slot = &graph->slot[at];
@@ -53,6 +52,7 @@ static tk_status grow(tk_basin_graph *graph) {
 tk_status tk_basin_graph_add(tk_basin_graph *graph, const tk_basin_pass *pass) {
     if (2 * (graph->used + 1) > graph->slots) TK_TRY(grow(graph));
     tk_basin_pass *slot = find(graph, pass->basin);
+    graph->last = slot - graph->slot;
     if (is_empty(slot)) graph->used++;
     if (is_empty(slot) || compare_passes(pass, slot) < 0) *slot = *pass;
     return TK_OK;
@@ -65,30 +65,39 @@ void tk_basin_graph_free(tk_basin_graph *graph) {
 
 /* --- Passes of a tile --------------------------------------------------------------------------------------------- */
 
-/* The pass between voxel i and the one ahead, unless they are of one basin. */
+/* The pass between voxel i and the one ahead, of other parents. */
 static tk_status add_pass(const tk_basin_tile *t, const uint32_t *parent, int64_t i, int64_t ahead,
                           tk_basin_graph *graph) {
-    if (parent[i] == parent[ahead] || (t->mask && !t->mask[ahead])) return TK_OK;
     const int64_t a = tk_basin_at(t, parent, i), b = tk_basin_at(t, parent, ahead);
     if (a == b || (a < 0 && b < 0)) return TK_OK;
-    const tk_rank_of_voxel here = {t->order[i], i}, there = {t->order[ahead], ahead};
-    const bool first = compare_ranks(&here, &there) < 0;
+    const tk_rank_of_voxel here = tk_basin_rank(t, i), there = tk_basin_rank(t, ahead);
+    const bool first = tk_rank_compare(&here, &there) < 0;
     const tk_basin_pass pass = {first ? there : here, first ? here : there, {a < b ? a : b, a < b ? b : a}};
     return tk_basin_graph_add(graph, &pass);
 }
 
-static tk_status row_passes(const tk_basin_tile *t, const uint32_t *parent, int64_t z, int64_t y,
-                            tk_basin_graph *graph) {
-    const int64_t high = tk_box_size(&t->box, TK_Y), width = tk_box_size(&t->box, TK_X), plane = high * width;
-    const int64_t begin = z * plane + y * width;
-    const bool below = y + 1 < high, behind = z + 1 < tk_box_size(&t->box, TK_Z);
-    for (int64_t x = 0; x < width; x++) {
-        const int64_t i = begin + x;
-        if (t->mask && !t->mask[i]) continue;
-        if (x + 1 < width) TK_TRY(add_pass(t, parent, i, i + 1, graph));
-        if (below) TK_TRY(add_pass(t, parent, i, i + width, graph));
-        if (behind) TK_TRY(add_pass(t, parent, i, i + plane, graph));
-    }
+/* The passes of voxels begin … end − 1 of a row, at most TK_SPAN_FLAGS; ahead: how far the neighbours are. */
+static tk_status add_passes(const tk_basin_tile *t, const uint32_t *parent, int64_t begin, int64_t end,
+                            const int64_t ahead[3], tk_basin_graph *graph, const tk_descent_kernels *kernels) {
+    uint8_t flags[TK_SPAN_FLAGS];
+    kernels->borders(t->order, parent, begin, end - begin, ahead, flags);
+    for (int64_t k = 0; (k = tk_span_flag(flags, k, end - begin)) < end - begin; k++)
+        for (int a = 0; a < 3; a++)
+            if (flags[k] >> a & 1) TK_TRY(add_pass(t, parent, begin + k, begin + k + ahead[a], graph));
+    return TK_OK;
+}
+
+static tk_status row_passes(const tk_basin_tile *t, const uint32_t *parent, int64_t row, tk_basin_graph *graph,
+                            const tk_descent_kernels *kernels) {
+    const int64_t high = tk_box_size(&t->box, TK_Y), width = tk_box_size(&t->box, TK_X), last = (row + 1) * width;
+    const int64_t below = row / high + 1 < tk_box_size(&t->box, TK_Z) ? high * width : 0;
+    const int64_t ahead[3] = {below, row % high + 1 < high ? width : 0, 1}, alone[3] = {ahead[0], ahead[1], 0};
+    for (int64_t begin = 0, end = row * width; tk_span_next(t->order, last, &begin, &end);)
+        for (int64_t at = begin, to = 0; at < end; at = to) {
+            const int64_t stop = end == last ? last - 1 : end;
+            to = at == stop ? end : stop - at < TK_SPAN_FLAGS ? stop : at + TK_SPAN_FLAGS;
+            TK_TRY(add_passes(t, parent, at, to, at == stop ? alone : ahead, graph, kernels));
+        }
     return TK_OK;
 }
 
@@ -99,7 +108,8 @@ static tk_status add_all(tk_basin_graph *into, const tk_basin_graph *from) {
 }
 
 tk_status tk_basins_passes(const tk_basin_tile *t, const uint32_t *parent, tk_basin_graph *graph, const tk_work *work) {
-    const int64_t high = tk_box_size(&t->box, TK_Y), rows = tk_box_size(&t->box, TK_Z) * high;
+    const tk_descent_kernels *kernels = TK_ISA_SELECT(tk_descent, work->isa);
+    const int64_t rows = tk_box_size(&t->box, TK_Z) * tk_box_size(&t->box, TK_Y);
     tk_status worst = TK_OK;
 #pragma omp parallel num_threads(work->threads)
     {
@@ -107,7 +117,7 @@ tk_status tk_basins_passes(const tk_basin_tile *t, const uint32_t *parent, tk_ba
         tk_status status = TK_OK;
 #pragma omp for schedule(static) nowait
         for (int64_t row = 0; row < rows; row++)
-            if (status == TK_OK) status = row_passes(t, parent, row / high, row % high, &mine);
+            if (status == TK_OK) status = row_passes(t, parent, row, &mine, kernels);
 #pragma omp critical(tk_basins_passes)
         {
             if (status == TK_OK) status = add_all(graph, &mine);
@@ -116,6 +126,39 @@ tk_status tk_basins_passes(const tk_basin_tile *t, const uint32_t *parent, tk_ba
         tk_basin_graph_free(&mine);
     }
     return worst;
+}
+
+/* Those of voxels begin … end − 1 of a row, at most TK_SPAN_FLAGS; the whole image's index is `offset` larger. */
+static int64_t list_minima(const tk_basin_tile *t, const uint32_t *parent, int64_t begin, int64_t end, int64_t offset,
+                           tk_basin *basins, const tk_descent_kernels *kernels) {
+    uint8_t flags[TK_SPAN_FLAGS];
+    int64_t count = 0;
+    kernels->ends(t->order, parent, begin, end - begin, flags);
+    for (int64_t k = 0; (k = tk_span_flag(flags, k, end - begin)) < end - begin; k++) {
+        if (t->markers && t->markers[begin + k]) continue;
+        if (basins) basins[count] = (tk_basin){begin + k + offset, t->order[begin + k], 0};
+        count++;
+    }
+    return count;
+}
+
+int64_t tk_basins_minima(const tk_basin_tile *t, const uint32_t *parent, tk_basin *basins, const tk_work *work) {
+    const tk_descent_kernels *kernels = TK_ISA_SELECT(tk_descent, work->isa);
+    const int64_t high = tk_box_size(&t->box, TK_Y), width = tk_box_size(&t->box, TK_X);
+    int64_t count = 0;
+    for (int64_t z = t->core.lo[TK_Z]; z < t->core.hi[TK_Z]; z++)
+        for (int64_t y = t->core.lo[TK_Y]; y < t->core.hi[TK_Y]; y++) {
+            const int64_t row = ((z - t->box.lo[TK_Z]) * high + y - t->box.lo[TK_Y]) * width;
+            const int64_t first = row + t->core.lo[TK_X] - t->box.lo[TK_X], last = first + tk_box_size(&t->core, TK_X);
+            const int64_t offset = (z * t->image.hi[TK_Y] + y) * t->image.hi[TK_X] + t->core.lo[TK_X] - first;
+            for (int64_t begin = 0, end = row; tk_span_next(t->order, row + width, &begin, &end);)
+                for (int64_t at = begin > first ? begin : first, to = 0; at < end && at < last; at = to) {
+                    to = end < last ? end : last;
+                    to = to - at < TK_SPAN_FLAGS ? to : at + TK_SPAN_FLAGS;
+                    count += list_minima(t, parent, at, to, offset, basins ? basins + count : NULL, kernels);
+                }
+        }
+    return count;
 }
 
 int64_t tk_basins_own_passes(const tk_basin_tile *t, tk_basin_pass *passes, int64_t count) {
@@ -233,7 +276,7 @@ static void begin(const flood *f) {
 /* Is the climb from the basin's minimum to the pass at least h? None at all is never enough: equal neighbours are one
  * minimum. */
 static bool is_deep(const flood *f, uint32_t basin, const tk_basin_pass *pass, double h) {
-    if (f->basins[basin].bottom == TK_BASIN_LAST) return false;
+    if (f->basins[basin].bottom >= TK_BASIN_NAN) return false;
     const double top = (double)tk_basin_value(pass->later.value, f->from_maxima);
     const double climb = fabs(top - (double)tk_basin_value(f->basins[basin].bottom, f->from_maxima));
     return isnan(climb) || (climb > 0 && climb >= h);
@@ -243,7 +286,7 @@ static bool is_deep(const flood *f, uint32_t basin, const tk_basin_pass *pass, d
  * label of 1 in `basins`. */
 static tk_status find_seeds(const flood *f, const tk_basin_pass *passes, int64_t count, double h) {
     begin(f);
-    for (int64_t i = 0; i < f->count; i++) f->basins[i].label = f->basins[i].bottom != TK_BASIN_LAST;
+    for (int64_t i = 0; i < f->count; i++) f->basins[i].label = f->basins[i].bottom < TK_BASIN_NAN;
     for (int64_t i = 0; i < count; i++) {
         const int64_t a = number_of(f, passes[i].basin[0]), b = number_of(f, passes[i].basin[1]);
         if (a == f->count || b == f->count) return TK_FAILED;

@@ -8,6 +8,13 @@
 
 #include "kernels/segment/basins.h"
 
+/* A basin without a marker. */
+typedef struct tk_basin {
+    int64_t basin;
+    uint32_t bottom; /* ordered value of its minimum */
+    uint32_t label;  /* filled by tk_basin_flood */
+} tk_basin;
+
 /* A pass between two basins: the edge between two neighbours that comes first in the order of (later, earlier). */
 typedef struct tk_basin_pass {
     tk_rank_of_voxel later, earlier;
@@ -18,6 +25,7 @@ typedef struct tk_basin_pass {
 typedef struct tk_basin_graph {
     tk_basin_pass *slot; /* owned; basin[0] == basin[1]: empty */
     int64_t slots, used; /* slots is 0 or a power of two */
+    int64_t last;        /* the slot that was used last */
 } tk_basin_graph;
 
 /* Adds a pass, or puts it in the place of a later one of the same basins. Errors: TK_NO_MEMORY. */
@@ -31,6 +39,10 @@ void tk_basin_graph_free(tk_basin_graph *graph);
 tk_status tk_basins_passes(const tk_basin_tile *tile, const uint32_t *parent, tk_basin_graph *graph,
                            const tk_work *work);
 
+/* The basins that end in the tile's core, ascending, markers aside, under their names in the whole image; `basins`
+ * NULL: they are counted only. Returns how many there are. */
+int64_t tk_basins_minima(const tk_basin_tile *tile, const uint32_t *parent, tk_basin *basins, const tk_work *work);
+
 /* Keeps the passes whose later voxel is in the core, so that each is one tile's, and gives them the names and indices
  * of the whole image. Returns how many are left. Of a tile's forest, what is dropped are passes that other tiles tell.
  */
@@ -39,13 +51,6 @@ int64_t tk_basins_own_passes(const tk_basin_tile *tile, tk_basin_pass *passes, i
 /* Sorts passes and keeps the minimum spanning forest, in which markers (negative basins) are joined from the start.
  * Returns how many are left; −1: no memory. */
 int64_t tk_basin_forest(tk_basin_pass *passes, int64_t count);
-
-/* A basin without a marker. */
-typedef struct tk_basin {
-    int64_t basin;
-    uint32_t bottom; /* ordered value of its minimum */
-    uint32_t label;  /* filled by tk_basin_flood */
-} tk_basin;
 
 /* The basin with that name, of basins in ascending order; NULL: it is not there. */
 const tk_basin *tk_basin_find(const tk_basin *basins, int64_t count, int64_t basin);

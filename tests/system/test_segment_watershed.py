@@ -95,6 +95,37 @@ class Watershed(SystemTest):
         found = self.everywhere(f, steps, "grow_labels", WAYS[:3])
         numpy.testing.assert_array_equal(found["grow_labels"], found["label"])
 
+    def test_plateaus_of_whole_numbers(self):
+        """Few levels: with plateaus divided by distance, labels are much closer to scikit-image's."""
+        f = numpy.round(landscape((24, 50, 61)) * 3 + 128).clip(0, 255).astype(numpy.uint8)
+        seeds = measure.label(morphology.local_maxima(f, connectivity=1), connectivity=1)
+        theirs = segmentation.watershed(255 - f.astype(int), seeds)
+        errors = []
+        for plateau in (0, 8):
+            ours = self.everywhere(f, [{"watershed": {"plateau": plateau}}], "watershed", WAYS[1:])["watershed"]
+            self.assertEqual(ours.max(), seeds.max())
+            errors.append(metrics.adapted_rand_error(theirs, ours)[0])
+        self.assertLess(errors[1], 0.8 * errors[0])
+
+    def test_flat_objects_that_touch(self):
+        """Two flat discs with a brighter core each are parted in the middle, whether seeds are found or given; of voxels
+        in the middle column either is right."""
+        y, x = numpy.mgrid[:60, :121]
+        f = numpy.zeros((1, 60, 121), numpy.uint8)
+        for centre in (36, 84):
+            f[0, (y - 30) ** 2 + (x - centre) ** 2 < 26 ** 2] = 200
+        for centre in (36, 84):
+            f[0, (y - 30) ** 2 + (x - centre) ** 2 < 16] = 250
+        objects, left = f[0] > 0, x < 60
+        known = objects & (x != 60)
+        for plateau, right in ((40, True), (0, False)):
+            labels = self.everywhere(f, [{"watershed": {"h": 10, "plateau": plateau}}], "watershed", WAYS[:3])["watershed"]
+            self.assertEqual(bool((labels[0][known] == numpy.where(left, 1, 2)[known]).all()), right)
+            steps = [{"threshold": {"method": "fixed", "value": 225}}, {"label": {"connectivity": 6}},
+                     {"grow_labels": {"along": "input", "plateau": plateau}}]
+            labels = self.everywhere(f, steps, "grow_labels", WAYS[:3])["grow_labels"]
+            self.assertEqual(bool((labels[0][known] == numpy.where(left, 1, 2)[known]).all()), right)
+
     def test_paths_through_many_tiles(self):
         """A tube that goes up and down through all planes, and falls all the way along."""
         f = numpy.full((12, 3, 33), 1000.0, numpy.float32)
@@ -125,7 +156,7 @@ class Watershed(SystemTest):
     def test_refused(self):
         image = str(self.folder / "i.h5")
         self.run_one(landscape((4, 5, 6)), ["threshold"])
-        for steps, word in (([{"watershed": {"h": -1}}], "out of range"), ([{"watershed": {"mask": "input"}}], "no earlier step"),
+        for steps, word in (([{"watershed": {"h": -1}}], "out of range"), ([{"watershed": {"plateau": 101}}], "out of range"), ([{"watershed": {"mask": "input"}}], "no earlier step"),
                             (["threshold", "label", "grow_labels"], "along")):
             self.fails(2, word, arguments=("run", self.workflow(image, steps), "--output", self.folder / "x.h5"))
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "kernels/segment/basin_links.h"
+#include "kernels/segment/plateau.h"
 #include "tests/reference/watershed.h"
 #include "tests/unit/test_volume_fixture.h"
 
@@ -22,13 +23,14 @@ typedef struct scene {
     uint32_t *markers;
     bool from_maxima;
     double h;
+    int plateau;
 } scene;
 
 /* One tile of it, with copies of what is in its box. */
 typedef struct part {
     tk_basin_tile tile;
     uint32_t *order, *parent, *markers;
-    uint8_t *mask;
+    uint8_t *depth;
 } part;
 
 /* What the tiles have told so far. */
@@ -45,25 +47,50 @@ static int64_t index_in(const scene *s, const tk_box *box, int64_t i) {
            i % width;
 }
 
+/* The orders of a box, and its markers where there are any. */
+static void take_box(const scene *s, const tk_box *box, uint32_t *order, uint32_t *markers, const tk_work *work) {
+    const tk_box image = tk_box_of_size(s->size);
+    const tk_cview_f32 values = tk_ccrop_f32(tk_read_f32(tk_dense_f32(s->values, s->size)), &image, box);
+    tk_cview_u8 mask = {0};
+    if (s->mask) mask = tk_ccrop_u8(tk_read_u8(tk_dense_u8(s->mask, s->size)), &image, box);
+    tk_basin_order(values, mask, s->from_maxima, order, work);
+    for (int64_t i = 0; markers && i < tk_box_count(box); i++) markers[i] = s->markers[index_in(s, box, i)];
+}
+
+/* Depths of the tile's box, from a box that is wider by the limit. */
+static uint8_t *take_depths(const scene *s, const tk_box *box, const tk_work *work) {
+    const tk_box image = tk_box_of_size(s->size);
+    const tk_box wide = tk_box_grow(box, (const int64_t[3]){s->plateau, s->plateau, s->plateau}, &image);
+    const int64_t all = tk_box_count(&wide),
+                  size[3] = {tk_box_size(&wide, 0), tk_box_size(&wide, 1), tk_box_size(&wide, 2)};
+    uint32_t *order = must_allocate(all, sizeof *order),
+             *markers = s->markers ? must_allocate(all, sizeof *markers) : NULL;
+    uint8_t *depths = must_allocate(all, 1), *depth = must_allocate(tk_box_count(box), 1);
+    take_box(s, &wide, order, markers, work);
+    tk_plateau_depth(order, markers, size, s->plateau, depths, work);
+    for (int64_t i = 0, k = 0; i < all; i++) {
+        const int64_t at[3] = {wide.lo[0] + i / size[2] / size[1], wide.lo[1] + i / size[2] % size[1],
+                               wide.lo[2] + i % size[2]};
+        const tk_box voxel = {{at[0], at[1], at[2]}, {at[0] + 1, at[1] + 1, at[2] + 1}};
+        if (tk_box_contains(box, &voxel)) depth[k++] = depths[i];
+    }
+    free(order), free(markers), free(depths);
+    return depth;
+}
+
 static part make_part(const scene *s, const tk_box *core, const tk_work *work) {
     const tk_box image = tk_box_of_size(s->size), box = tk_box_grow(core, (const int64_t[3]){1, 1, 1}, &image);
     const int64_t count = tk_box_count(&box);
     part p = {.order = must_allocate(count, sizeof *p.order), .parent = must_allocate(count, sizeof *p.parent)};
-    if (s->mask) p.mask = must_allocate(count, 1);
     if (s->markers) p.markers = must_allocate(count, sizeof *p.markers);
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t from = index_in(s, &box, i);
-        memcpy(&p.order[i], &s->values[from], sizeof *p.order);
-        if (s->mask) p.mask[i] = s->mask[from];
-        if (s->markers) p.markers[i] = s->markers[from];
-    }
-    tk_basin_order(p.order, p.mask, count, s->from_maxima, work);
-    p.tile = (tk_basin_tile){image, box, *core, p.order, p.mask, p.markers};
+    take_box(s, &box, p.order, p.markers, work);
+    if (s->plateau) p.depth = take_depths(s, &box, work);
+    p.tile = (tk_basin_tile){image, box, *core, p.order, p.depth, p.markers};
     assert_int_equal(tk_basins_descend(&p.tile, p.parent, work), TK_OK);
     return p;
 }
 
-static void free_part(const part *p) { free(p->order), free(p->parent), free(p->mask), free(p->markers); }
+static void free_part(const part *p) { free(p->order), free(p->parent), free(p->markers), free(p->depth); }
 
 static void tell_passes(const part *p, graph *g, const tk_work *work) {
     tk_basin_graph found = {0};
@@ -80,25 +107,13 @@ static void tell_passes(const part *p, graph *g, const tk_work *work) {
     free(pass);
 }
 
-static void tell_basins(const part *p, graph *g) {
-    for (int64_t i = 0; i < tk_box_count(&p->tile.box); i++) {
-        int64_t index = 0;
-        if (p->parent[i] != i || (p->mask && !p->mask[i]) || (p->markers && p->markers[i])) continue;
-        if (tk_basin_is_own(&p->tile, i, &index)) g->basins[g->basin_count++] = (tk_basin){index, p->order[i], 0};
-    }
+static void tell_basins(const part *p, graph *g, const tk_work *work) {
+    const int64_t count = tk_basins_minima(&p->tile, p->parent, NULL, work);
+    assert_int_equal(tk_basins_minima(&p->tile, p->parent, g->basins + g->basin_count, work), count);
+    g->basin_count += count;
     const int64_t runs = tk_basin_runs(&p->tile, p->parent, g->run + g->runs);
     assert_true(runs <= tk_basin_runs_most(&p->tile));
     g->runs += runs;
-}
-
-static uint32_t label_of(const part *p, const graph *g, int64_t i) {
-    const int64_t name = tk_basin_name(&p->tile, tk_basin_at(&p->tile, p->parent, i));
-    if (name == TK_BASIN_NONE) return 0;
-    if (name < 0) return (uint32_t)-name;
-    if (name < TK_BASIN_BEYOND) return tk_basin_find(g->basins, g->basin_count, name)->label;
-    const tk_basin_run *run = tk_basin_run_of(g->run, g->runs, name - TK_BASIN_BEYOND);
-    assert_non_null(run);
-    return run->label;
 }
 
 static int by_basin(const void *a, const void *b) {
@@ -140,7 +155,7 @@ static void flood(const scene *s, const int64_t tile[3], int threads, tk_isa isa
                0};
     for (int64_t n = 0; core_of(s, tile, n, &core); n++) {
         const part p = make_part(s, &core, &work);
-        tell_basins(&p, &g);
+        tell_basins(&p, &g, &work);
         tk_basins_join_ghosts(&p.tile, p.parent, &work);
         tell_passes(&p, &g, &work);
         free_part(&p);
@@ -148,8 +163,9 @@ static void flood(const scene *s, const int64_t tile[3], int threads, tk_isa isa
     agree(s, &g);
     for (int64_t n = 0; core_of(s, tile, n, &core); n++) {
         const part p = make_part(s, &core, &work);
-        for (int64_t i = 0, index = 0; i < tk_box_count(&p.tile.box); i++)
-            if (tk_basin_is_own(&p.tile, i, &index)) label[index] = label_of(&p, &g, i);
+        const tk_basin_labels labels = {g.basins, g.run, g.basin_count, g.runs};
+        const tk_view_u32 out = tk_crop_u32(tk_dense_u32(label, s->size), &p.tile.image, &core);
+        tk_basins_paint(&p.tile, p.parent, &labels, p.order, out, &work);
         free_part(&p);
     }
     free(g.basins), free(g.passes), free(g.run);
@@ -161,13 +177,15 @@ static void check(scene *s) {
     uint32_t *expected = must_allocate(all, sizeof *expected), *found = must_allocate(all, sizeof *found);
     float *turned = must_allocate(all, sizeof *turned);
     for (int64_t i = 0; i < all; i++) turned[i] = s->from_maxima ? -s->values[i] : s->values[i];
-    ref_watershed(turned, s->mask, s->markers, s->size, s->h, expected);
+    uint8_t *depth = s->plateau ? must_allocate(all, 1) : NULL;
+    if (depth) ref_plateau_depth(turned, s->mask, s->markers, s->size, s->plateau, depth);
+    ref_watershed(turned, depth, s->mask, s->markers, s->size, s->h, expected);
     for (int n = 0; n < (int)(sizeof tiles / sizeof *tiles); n++)
         for (int isa = n < 2 ? 0 : (int)tk_isa_detect(); isa <= (int)tk_isa_detect(); isa++) {
             flood(s, tiles[n], n == 0 ? 1 + isa : 1, (tk_isa)isa, found);
             assert_memory_equal(found, expected, (size_t)all * sizeof *found);
         }
-    free(expected), free(found), free(turned);
+    free(expected), free(found), free(turned), free(depth);
 }
 
 static scene random_scene(const int64_t size[3], uint64_t seed) {
@@ -202,6 +220,51 @@ static void test_equal_values(void **state) {
         check(&s);
         s.h = 1;
         check(&s);
+        free_scene(&s);
+    }
+}
+
+/* Wide plateaus, whole ones of one level among them, with limits that reach across and that do not. */
+static void test_plateaus(void **state) {
+    (void)state;
+    const int limits[] = {1, 2, 4, 30};
+    for (int k = 0; k < 16; k++) {
+        scene s = random_scene((const int64_t[3]){k % 3 ? 6 : 1, 9, 23}, 41 + (uint64_t)k);
+        const int64_t all = count_of(s.size);
+        s.plateau = limits[k % 4];
+        s.from_maxima = k % 2;
+        s.h = k % 5 ? 0 : 1;
+        if (k & 4) s.mask = must_allocate(all, 1);
+        if (k & 8) s.markers = must_allocate(all, sizeof *s.markers);
+        for (int64_t i = 0; i < all; i++) {
+            tk_rng rng = tk_rng_stream(5, 3, (uint64_t)(i + 1000 * k));
+            const double chance = tk_rng_uniform(&rng);
+            s.values[i] = chance < 0.85 ? 3 : roundf(s.values[i]);
+            if (s.mask) s.mask[i] = tk_rng_uniform(&rng) < 0.9;
+            if (s.markers) s.markers[i] = tk_rng_uniform(&rng) < 0.02 ? 1 + (uint32_t)(tk_rng_uniform(&rng) * 5) : 0;
+        }
+        check(&s);
+        free_scene(&s);
+    }
+}
+
+/* Between two holes, the line is in the middle, within the limit; beyond it, the order of the image decides. */
+static void test_plateau_is_halved(void **state) {
+    (void)state;
+    enum { WIDTH = 21, HIGH = 5 };
+    for (int limit = 0; limit <= 30; limit += 15) {
+        scene s = {.size = {1, HIGH, WIDTH}, .values = must_allocate(HIGH * WIDTH, sizeof(float)), .plateau = limit};
+        uint32_t found[HIGH * WIDTH];
+        for (int i = 0; i < HIGH * WIDTH; i++) s.values[i] = 5;
+        s.values[2 * WIDTH] = s.values[3 * WIDTH - 1] = 0;
+        flood(&s, (const int64_t[3]){1, 2, 4}, 1, tk_isa_detect(), found);
+        int wrong = 0;
+        for (int i = 0; i < HIGH * WIDTH; i++)
+            wrong += i % WIDTH != WIDTH / 2 && found[i] != (i % WIDTH < WIDTH / 2 ? 1U : 2U);
+        if (limit)
+            assert_int_equal(wrong, 0);
+        else
+            assert_true(wrong > WIDTH);
         free_scene(&s);
     }
 }
@@ -302,18 +365,22 @@ static void test_order(void **state) {
     (void)state;
     float values[] = {-INFINITY, -3, -1e-40F, -0.0F, 0, 1e-40F, 2, INFINITY, NAN};
     enum { COUNT = sizeof values / sizeof *values };
+    uint8_t inside[COUNT] = {1, 1, 1, 1, 1, 0, 1, 1, 0};
+    const int64_t size[3] = {1, 1, COUNT};
     for (int turned = 0; turned < 2; turned++) {
         const tk_work work = work_with(1, TK_ISA_BASELINE, 0);
-        uint32_t order[COUNT];
-        memcpy(order, values, sizeof order);
-        tk_basin_order(order, NULL, COUNT, turned, &work);
+        uint32_t order[COUNT], masked[COUNT];
+        const tk_cview_f32 view = tk_read_f32(tk_dense_f32(values, size));
+        tk_basin_order(view, (tk_cview_u8){0}, turned, order, &work);
+        tk_basin_order(view, tk_read_u8(tk_dense_u8(inside, size)), turned, masked, &work);
         for (int i = 0; i + 2 < COUNT; i++) {
             if (i == 3) assert_int_equal(order[3], order[4]);
             if (i != 3) assert_true(turned ? order[i] > order[i + 1] : order[i] < order[i + 1]);
             assert_float_equal(tk_basin_value(order[i + 1], turned), values[i + 1], 0);
         }
-        assert_int_equal(order[COUNT - 1], TK_BASIN_LAST);
-        assert_true(isnan(tk_basin_value(TK_BASIN_LAST, turned)));
+        for (int i = 0; i < COUNT; i++) assert_int_equal(masked[i], inside[i] ? order[i] : TK_BASIN_OUTSIDE);
+        assert_int_equal(order[COUNT - 1], TK_BASIN_NAN);
+        assert_true(isnan(tk_basin_value(TK_BASIN_NAN, turned)));
     }
 }
 
@@ -322,6 +389,7 @@ int main(void) {
         cmocka_unit_test(test_extrema),          cmocka_unit_test(test_equal_values),
         cmocka_unit_test(test_mask_and_markers), cmocka_unit_test(test_paths_through_many_tiles),
         cmocka_unit_test(test_spiral),           cmocka_unit_test(test_paths_that_lead_nowhere),
+        cmocka_unit_test(test_plateaus),         cmocka_unit_test(test_plateau_is_halved),
         cmocka_unit_test(test_not_a_number),     cmocka_unit_test(test_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@ static tk_status bind(const tk_binding *b, bool marked, void **state, tk_error *
     s->landscape = marked ? 1 : 0;
     s->mask = tk_params_get(b->params, "mask")->set ? s->landscape + 1 : -1;
     s->from_maxima = tk_params_integer(b->params, "from") == 0;
+    s->plateau = (int)tk_params_integer(b->params, "plateau");
     return TK_OK;
 }
 
@@ -33,55 +34,54 @@ void tk_watershed_release(void *state) {
 }
 
 void tk_watershed_halo(const void *state, int64_t halo[3]) {
-    (void)state;
-    for (int a = 0; a < 3; a++) halo[a] = 1;
+    const tk_watershed_state *s = state;
+    for (int a = 0; a < 3; a++) halo[a] = 1 + s->plateau;
 }
 
-/* Orders, parents, mask and markers; and the graph: smooth landscapes have a basin or a pass in a few hundredths of
+/* Orders, depths, parents and markers; and the graph: smooth landscapes have a basin or a pass in a few hundredths of
  * the voxels, noise has more. */
 tk_need tk_watershed_bytes(const void *state, const int64_t in[3]) {
     const tk_watershed_state *s = state;
     const int64_t voxels = in[TK_Z] * in[TK_Y] * in[TK_X];
     size_t scratch = 2 * tk_scratch_cost(voxels, sizeof(uint32_t));
-    if (s->mask >= 0) scratch = tk_size_add(scratch, tk_scratch_cost(voxels, sizeof(uint8_t)));
     if (s->markers >= 0) scratch = tk_size_add(scratch, tk_scratch_cost(voxels, sizeof(uint32_t)));
+    if (s->plateau > 0) scratch = tk_size_add(scratch, tk_scratch_cost(voxels, sizeof(uint8_t)));
     return (tk_need){.scratch = scratch, .resident = (size_t)voxels * 3};
 }
 
 double tk_watershed_cost(const void *state, const int64_t in[3], const int64_t largest[3]) {
-    (void)state;
+    const tk_watershed_state *s = state;
     (void)largest;
-    return 10.0 * (double)(in[TK_Z] * in[TK_Y] * in[TK_X]);
+    return (s->plateau > 0 ? 40.0 : 10.0) * (double)(in[TK_Z] * in[TK_Y] * in[TK_X]);
 }
 
 double tk_watershed_survey_cost(const void *state, int round, const int64_t in[3]) {
-    (void)state;
+    const tk_watershed_state *s = state;
     (void)round;
-    return 25.0 * (double)(in[TK_Z] * in[TK_Y] * in[TK_X]);
+    return (s->plateau > 0 ? 55.0 : 25.0) * (double)(in[TK_Z] * in[TK_Y] * in[TK_X]);
 }
 
 /* --- A tile ------------------------------------------------------------------------------------------------------- */
 
-static int64_t row_begin(const int64_t stride[3], const int64_t size[3], int64_t row) {
-    return row / size[TK_Y] * stride[TK_Z] + row % size[TK_Y] * stride[TK_Y];
-}
-
-/* Rows of 4 or 1 bytes a voxel, densely. */
-static void copy_rows(const void *from, const int64_t size[3], const int64_t stride[3], size_t element, void *to) {
-    const size_t width = (size_t)size[TK_X] * element;
-    for (int64_t row = 0; row < size[TK_Z] * size[TK_Y]; row++)
-        memcpy((char *)to + (size_t)row * width, (const char *)from + (size_t)row_begin(stride, size, row) * element,
-               width);
-}
-
-/* A dense copy of an input; NULL: no memory. */
-static void *take_input(const tk_block *b, size_t element, tk_work *work) {
-    void *copy = tk_scratch_take(&work->scratch, tk_box_count(&b->box), element);
-    if (!copy) return NULL;
-    if (b->kind == TK_KIND_IMAGE) copy_rows(b->f32.data, b->f32.size, b->f32.stride, element, copy);
-    if (b->kind == TK_KIND_MASK) copy_rows(b->u8.data, b->u8.size, b->u8.stride, element, copy);
-    if (b->kind == TK_KIND_LABELS) copy_rows(b->u32.data, b->u32.size, b->u32.stride, element, copy);
+/* Markers, densely; NULL: no memory. */
+static uint32_t *take_markers(tk_cview_u32 labels, tk_work *work) {
+    const int64_t width = labels.size[TK_X], high = labels.size[TK_Y];
+    uint32_t *copy = tk_scratch_take(&work->scratch, labels.size[TK_Z] * high * width, sizeof *copy);
+    for (int64_t row = 0; copy && row < labels.size[TK_Z] * high; row++)
+        memcpy(copy + row * width, labels.data + row / high * labels.stride[TK_Z] + row % high * labels.stride[TK_Y],
+               (size_t)width * sizeof *copy);
     return copy;
+}
+
+/* Drops what is in the box `from` but not in `to`, in place: rows move towards the begin. */
+static void crop(void *voxels, size_t element, const tk_box *from, const tk_box *to) {
+    const int64_t high = tk_box_size(to, TK_Y), wide = tk_box_size(from, TK_X);
+    const size_t bytes = (size_t)tk_box_size(to, TK_X) * element;
+    for (int64_t row = 0; row < tk_box_size(to, TK_Z) * high; row++) {
+        const int64_t z = to->lo[TK_Z] - from->lo[TK_Z] + row / high, y = to->lo[TK_Y] - from->lo[TK_Y] + row % high;
+        const int64_t begin = (z * tk_box_size(from, TK_Y) + y) * wide + to->lo[TK_X] - from->lo[TK_X];
+        memmove((char *)voxels + (size_t)row * bytes, (const char *)voxels + (size_t)begin * element, bytes);
+    }
 }
 
 /* A tile and where its paths end, in scratch. */
@@ -90,30 +90,41 @@ typedef struct found {
     uint32_t *order, *parent;
 } found;
 
+/* Depths need all of the input's box; then order, depths and markers are those of the tile and its ghosts. *depth is
+ * NULL when there is no memory. */
+static void find_depths(const tk_watershed_state *s, const tk_block *in, const tk_box *box, uint32_t *order,
+                        uint32_t *markers, uint8_t **depth, tk_work *work) {
+    const int64_t size[3] = {tk_box_size(&in->box, 0), tk_box_size(&in->box, 1), tk_box_size(&in->box, 2)};
+    *depth = tk_scratch_take(&work->scratch, tk_box_count(&in->box), sizeof **depth);
+    if (!*depth) return;
+    tk_plateau_depth(order, markers, size, s->plateau, *depth, work);
+    crop(order, sizeof *order, &in->box, box);
+    crop(*depth, sizeof **depth, &in->box, box);
+    if (markers) crop(markers, sizeof *markers, &in->box, box);
+}
+
 static tk_status descend(const tk_watershed_state *s, const tk_block *const in[], const tk_box *core, found *f,
                          tk_work *work) {
-    const int64_t count = tk_box_count(&in[0]->box);
-    uint8_t *mask = s->mask < 0 ? NULL : take_input(in[s->mask], sizeof *mask, work);
-    uint32_t *markers = s->markers < 0 ? NULL : take_input(in[s->markers], sizeof *markers, work);
-    f->order = take_input(in[s->landscape], sizeof(float), work);
-    f->parent = tk_scratch_take(&work->scratch, count, sizeof *f->parent);
-    if (!f->order || !f->parent || (s->mask >= 0 && !mask) || (s->markers >= 0 && !markers)) return TK_NO_MEMORY;
-    for (int64_t i = 0; mask && markers && i < count; i++) markers[i] = mask[i] ? markers[i] : 0;
-    tk_basin_order(f->order, mask, count, s->from_maxima, work);
-    f->tile = (tk_basin_tile){in[0]->image, in[0]->box, *core, f->order, mask, markers};
+    const tk_box box = tk_box_grow(core, (const int64_t[3]){1, 1, 1}, &in[0]->image);
+    const tk_cview_u8 mask = s->mask < 0 ? (tk_cview_u8){0} : tk_read_u8(in[s->mask]->u8);
+    uint32_t *markers = s->markers < 0 ? NULL : take_markers(tk_read_u32(in[s->markers]->u32), work);
+    uint8_t *depth = NULL;
+    f->order = tk_scratch_take(&work->scratch, tk_box_count(&in[0]->box), sizeof *f->order);
+    f->parent = tk_scratch_take(&work->scratch, tk_box_count(&box), sizeof *f->parent);
+    if (!f->order || !f->parent || (s->markers >= 0 && !markers)) return TK_NO_MEMORY;
+    tk_basin_order(tk_read_f32(in[s->landscape]->f32), mask, s->from_maxima, f->order, work);
+    if (s->plateau > 0) find_depths(s, in[0], &box, f->order, markers, &depth, work);
+    if (s->plateau > 0 && !depth) return TK_NO_MEMORY;
+    f->tile = (tk_basin_tile){in[0]->image, box, *core, f->order, depth, markers};
     return tk_basins_descend(&f->tile, f->parent, work);
 }
 
 /* --- The survey --------------------------------------------------------------------------------------------------- */
 
-/* The minima of the core, ascending. */
-static tk_status list_basins(const found *f, tk_bytes *list) {
-    const tk_basin_tile *t = &f->tile;
-    for (int64_t i = 0; i < tk_box_count(&t->box); i++) {
-        tk_basin basin = {0, f->order[i], 0};
-        if (f->parent[i] != i || (t->mask && !t->mask[i]) || (t->markers && t->markers[i])) continue;
-        if (tk_basin_is_own(t, i, &basin.basin)) TK_TRY(tk_bytes_append(list, &basin, sizeof basin));
-    }
+static tk_status list_basins(const found *f, tk_bytes *list, const tk_work *work) {
+    const size_t at = list->size, count = (size_t)tk_basins_minima(&f->tile, f->parent, NULL, work);
+    TK_TRY(tk_bytes_resize(list, at + count * sizeof(tk_basin)));
+    tk_basins_minima(&f->tile, f->parent, (tk_basin *)(void *)(list->data + at), work);
     return TK_OK;
 }
 
@@ -148,7 +159,7 @@ static tk_status list_runs(const found *f, tk_bytes *list) {
 static tk_status write_record(const found *f, int64_t time, tk_bytes *partial, tk_bytes *runs, const tk_work *work) {
     tk_watershed_header header = {TK_WATERSHED_RECORD, time, 0, 0, 0};
     TK_TRY(tk_bytes_append(partial, &header, sizeof header));
-    TK_TRY(list_basins(f, partial));
+    TK_TRY(list_basins(f, partial, work));
     TK_TRY(list_runs(f, runs));
     const size_t passes = partial->size;
     tk_basins_join_ghosts(&f->tile, f->parent, work);
@@ -176,63 +187,27 @@ tk_status tk_watershed_survey(const void *state, int round, const tk_block *cons
 /* --- The work ----------------------------------------------------------------------------------------------------- */
 
 /* What was agreed on for one time point. */
-typedef struct answer {
-    const tk_basin *basins;
-    const tk_basin_run *run;
-    int64_t count, runs;
-} answer;
-
-static tk_status answer_for(const tk_watershed_state *s, int64_t time, answer *a) {
+static tk_status labels_at(const tk_watershed_state *s, int64_t time, tk_basin_labels *labels) {
     for (size_t at = 0, end = 0; at < s->decision.size; at = end) {
         tk_watershed_header header;
         TK_TRY(tk_watershed_header_read(&s->decision, at, &header, &end));
         if (header.time != time) continue;
-        a->basins = (const tk_basin *)(const void *)(s->decision.data + at + sizeof header);
-        a->run = (const tk_basin_run *)(const void *)(a->basins + header.basins);
-        a->count = header.basins;
-        a->runs = header.runs;
+        labels->basins = (const tk_basin *)(const void *)(s->decision.data + at + sizeof header);
+        labels->run = (const tk_basin_run *)(const void *)(labels->basins + header.basins);
+        labels->count = header.basins;
+        labels->runs = header.runs;
         return TK_OK;
     }
     return TK_FAILED;
 }
 
-/* The label of the path's end i; of ghosts that no path enters, 0. */
-static uint32_t label_of(const found *f, const answer *a, int64_t i) {
-    int64_t index = 0;
-    if (f->tile.mask && !f->tile.mask[i]) return 0;
-    if (f->tile.markers && f->tile.markers[i]) return f->tile.markers[i];
-    if (tk_basin_is_own(&f->tile, i, &index)) {
-        const tk_basin *basin = tk_basin_find(a->basins, a->count, index);
-        return basin ? basin->label : 0;
-    }
-    const tk_basin_run *run = tk_basin_run_of(a->run, a->runs, index);
-    return run ? run->label : 0;
-}
-
-/* Ends' labels take the place of their orders, which are of no more use. */
-static void paint(const found *f, const answer *a, tk_view_u32 out, const tk_work *work) {
-    const tk_basin_tile *t = &f->tile;
-    const int64_t count = tk_box_count(&t->box), width = tk_box_size(&t->box, TK_X), high = tk_box_size(&t->box, TK_Y);
-#pragma omp parallel for schedule(static) num_threads(work->threads)
-    for (int64_t i = 0; i < count; i++)
-        if (f->parent[i] == i) f->order[i] = label_of(f, a, i);
-#pragma omp parallel for schedule(static) num_threads(work->threads)
-    for (int64_t row = 0; row < out.size[TK_Z] * out.size[TK_Y]; row++) {
-        const int64_t z = row / out.size[TK_Y] + t->core.lo[TK_Z] - t->box.lo[TK_Z];
-        const int64_t y = row % out.size[TK_Y] + t->core.lo[TK_Y] - t->box.lo[TK_Y];
-        const uint32_t *parent = f->parent + (z * high + y) * width + t->core.lo[TK_X] - t->box.lo[TK_X];
-        uint32_t *to = out.data + row_begin(out.stride, out.size, row);
-        for (int64_t x = 0; x < out.size[TK_X]; x++) to[x] = f->order[parent[x]];
-    }
-}
-
 tk_status tk_watershed_apply(const void *state, const tk_block *const in[], tk_block *out, tk_work *work) {
     const size_t mark = tk_scratch_mark(&work->scratch);
     found f;
-    answer a;
-    tk_status status = answer_for(state, out->time, &a);
+    tk_basin_labels labels;
+    tk_status status = labels_at(state, out->time, &labels);
     if (status == TK_OK) status = descend(state, in, &out->box, &f, work);
-    if (status == TK_OK) paint(&f, &a, out->u32, work);
+    if (status == TK_OK) tk_basins_paint(&f.tile, f.parent, &labels, f.order, out->u32, work);
     tk_scratch_rewind(&work->scratch, mark);
     return status;
 }
