@@ -2,6 +2,7 @@
 #include "benchmarks/bench.h"
 
 #include <fftw3.h>
+#include <math.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <time.h>
 
 #include "kernels/common/cpu.h"
+#include "kernels/filter/gaussian.h"
 
 #ifndef TK_COMMIT
 #define TK_COMMIT "unknown"
@@ -180,4 +182,51 @@ int bench_end(bench *b) {
     }
     json_decref(b->document);
     return b->failed ? 1 : 0;
+}
+
+typedef struct copying {
+    const float *from;
+    float *to;
+    int64_t count;
+    int threads;
+} copying;
+
+static void run_copy(void *context) {
+    const copying *c = context;
+    const float *restrict from = c->from;
+    float *restrict to = c->to;
+#pragma omp parallel for simd num_threads(c->threads) schedule(static)
+    for (int64_t i = 0; i < c->count; i++) to[i] = from[i];
+}
+
+double bench_copy(bench *b, const float *from, float *to, int64_t count, int threads) {
+    copying c = {from, to, count, threads};
+    return bench_run(b, &(bench_case){"copy of float voxels", threads, run_copy, NULL, &c, 8.0 * (double)count, 0})
+        .least;
+}
+
+void bench_smooth(const float *from, const int64_t size[3], double sigma, float *to) {
+    enum { TAPS_MOST = 256 };
+    float taps[TAPS_MOST];
+    const int64_t radius = tk_gaussian_radius(sigma);
+    if (radius >= TAPS_MOST) abort();
+    tk_gaussian_taps(sigma, radius, taps);
+    const tk_gaussian gaussian = {.radius = {radius, radius, radius}, .taps = {taps, taps, taps}};
+    const tk_box all = tk_box_of_size(size);
+    tk_work work = {.threads = bench_cpus(), .isa = tk_isa_detect()};
+    const tk_cview_f32 read_only = {from, {size[0], size[1], size[2]}, {size[1] * size[2], size[2], 1}};
+    const size_t scratch = tk_gaussian_scratch(&gaussian, size, work.threads);
+    if (tk_scratch_reserve(&work.scratch, scratch) != TK_OK ||
+        tk_gaussian_apply(&gaussian, &all, &all, read_only, &all, tk_dense_f32(to, size), &work) != TK_OK) {
+        fprintf(stderr, "the Gaussian filter failed\n");
+        exit(1);
+    }
+    tk_scratch_release(&work.scratch);
+}
+
+float bench_level(const float *voxel, int64_t count, double deviations) {
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < count; i++) sum += (double)voxel[i], squares += (double)voxel[i] * (double)voxel[i];
+    const double mean = sum / (double)count;
+    return (float)(mean + deviations * sqrt(squares / (double)count - mean * mean));
 }

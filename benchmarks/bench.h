@@ -44,6 +44,9 @@ bench_time bench_run(bench *b, const bench_case *c);
 enum { BENCH_TOGETHER = 8 };
 void bench_run_together(bench *b, const bench_case *cases, int count, bench_time *times);
 
+/* Copies `count` voxels, the floor that others are held against: the least seconds. */
+double bench_copy(bench *b, const float *from, float *to, int64_t count, int threads);
+
 /* Adds a derived figure (a ratio, a fraction) to the results, and prints it. */
 void bench_figure(bench *b, const char *name, double value, const char *unit);
 
@@ -63,5 +66,12 @@ int bench_cpus(void);
 
 /* Memory aligned to 2 MiB for huge pages, zeroed; ends the program when there is none. Freed with free(). */
 void *bench_memory(size_t bytes);
+
+/* A Gaussian of `sigma` voxels over an image of this size, z y x: scenes with structure are made so. Ends the program
+ * when that fails. */
+void bench_smooth(const float *from, const int64_t size[3], double sigma, float *to);
+
+/* The mean plus so many standard deviations. */
+float bench_level(const float *voxel, int64_t count, double deviations);
 
 #endif

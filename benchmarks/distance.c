@@ -12,7 +12,7 @@
 #include "kernels/filter/gaussian.h"
 #include "kernels/morphology/mask.h"
 
-enum { TAPS_MOST = 64, SAMPLES = 200, SIGMA = 5, RADIUS = 5 };
+enum { SAMPLES = 200, SIGMA = 5, RADIUS = 5 };
 
 typedef struct scene {
     int64_t size[3], single; /* index of the single background voxel; −1: another mask */
@@ -45,12 +45,6 @@ static void run_erosion(void *context) {
     if (tk_mask_morphology_apply(&s->erosion, &all, &all, tk_read_u8(tk_dense_u8(s->mask, s->size)), &all,
                                  tk_dense_u8(s->eroded, s->size), &s->work) != TK_OK)
         stop("too little scratch");
-}
-
-static void run_copy(void *context) {
-    const scene *s = context;
-#pragma omp parallel for simd num_threads(s->work.threads) schedule(static)
-    for (int64_t i = 0; i < voxels(s); i++) s->out[i] = s->noise[i];
 }
 
 /* The squared distance to the nearest background voxel in a box that reaches r voxels from this one. */
@@ -97,22 +91,9 @@ static bool verify_erosion(void *context) {
 
 /* Smoothed noise above its mean plus half a deviation. */
 static void make_blobs(scene *s) {
-    float taps[TAPS_MOST];
-    const int64_t radius = tk_gaussian_radius(SIGMA);
-    tk_gaussian_taps(SIGMA, radius, taps);
-    const tk_gaussian gaussian = {.radius = {radius, radius, radius}, .taps = {taps, taps, taps}};
-    const tk_box all = tk_box_of_size(s->size);
-    tk_work work = {.threads = bench_cpus(), .isa = s->work.isa};
-    if (tk_scratch_reserve(&work.scratch, tk_gaussian_scratch(&gaussian, s->size, work.threads)) != TK_OK)
-        stop("out of memory");
-    if (tk_gaussian_apply(&gaussian, &all, &all, tk_read_f32(tk_dense_f32(s->noise, s->size)), &all,
-                          tk_dense_f32(s->out, s->size), &work) != TK_OK)
-        stop("the Gaussian filter failed");
-    tk_scratch_release(&work.scratch);
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < voxels(s); i++) sum += (double)s->out[i], squares += (double)s->out[i] * (double)s->out[i];
-    const double mean = sum / (double)voxels(s), deviation = sqrt(squares / (double)voxels(s) - mean * mean);
-    for (int64_t i = 0; i < voxels(s); i++) s->mask[i] = (double)s->out[i] > mean + 0.5 * deviation;
+    bench_smooth(s->noise, s->size, SIGMA, s->out);
+    const float level = bench_level(s->out, voxels(s), 0.5);
+    for (int64_t i = 0; i < voxels(s); i++) s->mask[i] = s->out[i] > level;
 }
 
 static void measure_one(bench *b, const bench_case *c, const scene *s, double copy) {
@@ -136,8 +117,7 @@ static void measure(bench *b, scene *s, const char *kind, double copy) {
 
 static void measure_threads(bench *b, scene *s, int threads) {
     s->work.threads = threads;
-    const bench_case copy_case = {"copy of float voxels", threads, run_copy, NULL, s, 8.0 * (double)voxels(s), 0};
-    const double copy = bench_run(b, &copy_case).least;
+    const double copy = bench_copy(b, s->noise, s->out, voxels(s), s->work.threads);
     s->single = -1;
     make_blobs(s);
     measure(b, s, "blobs", copy);

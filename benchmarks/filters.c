@@ -29,14 +29,6 @@ static void stop(const char *what) {
     exit(1);
 }
 
-static void run_copy(void *context) {
-    const scene *s = context;
-    const float *restrict from = s->image.data;
-    float *restrict to = s->out[0].data;
-#pragma omp parallel for simd num_threads(s->work.threads) schedule(static)
-    for (int64_t i = 0; i < voxels(s); i++) to[i] = from[i];
-}
-
 static void run_features(void *context) {
     scene *s = context;
     const tk_box all = tk_box_of_size(s->size);
@@ -171,8 +163,7 @@ static void measure_size(bench *b, scene *s) {
     s->image = tk_dense_f32(s->image.data, s->size);
     for (int o = 0; o < TK_FEATURES_MOST; o++) s->out[o] = tk_dense_f32(s->out[o].data, s->size);
     for (s->work.threads = 1; s->work.threads <= bench_cpus(); s->work.threads *= 2) {
-        const bench_case c = {"copy of float voxels", s->work.threads, run_copy, NULL, s, 8.0 * (double)voxels(s), 0};
-        const double copy = bench_run(b, &c).least;
+        const double copy = bench_copy(b, s->image.data, s->out[0].data, voxels(s), s->work.threads);
         measure_features(b, s, copy);
         measure_medians(b, s, copy);
     }

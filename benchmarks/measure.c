@@ -31,14 +31,6 @@ static void stop(const char *what) {
     exit(1);
 }
 
-static void run_copy(void *context) {
-    const scene *s = context;
-    const float *restrict from = s->image.data;
-    float *restrict to = s->copy.data;
-#pragma omp parallel for simd num_threads(s->work.threads) schedule(static)
-    for (int64_t i = 0; i < voxels(s); i++) to[i] = from[i];
-}
-
 static tk_status take(void *user, const void *records, int64_t count) {
     scene *s = user;
     const size_t size = s->spec.layout.size, used = (size_t)s->count * size, more = (size_t)count * size;
@@ -151,9 +143,7 @@ static void measure(bench *b, scene *s, const char *volume, const char *what, un
 
 static void measure_volume(bench *b, scene *s, const char *volume) {
     for (s->work.threads = 1; s->work.threads <= bench_cpus(); s->work.threads *= 2) {
-        const bench_case copying = {
-            "copy of float voxels", s->work.threads, run_copy, NULL, s, 8.0 * (double)voxels(s), 0};
-        const double copy = bench_run(b, &copying).least;
+        const double copy = bench_copy(b, s->image.data, s->copy.data, voxels(s), s->work.threads);
         measure(b, s, volume, "basic", 0, 0, copy);
         measure(b, s, volume, "basic and intensity", 0, 1, copy);
         measure(b, s, volume, "shape", TK_OBJECT_MOMENTS, 0, copy);

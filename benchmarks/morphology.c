@@ -39,14 +39,6 @@ static void stop(const char *what) {
     exit(1);
 }
 
-static void run_copy(void *context) {
-    const scene *s = context;
-    const float *restrict from = s->image.data;
-    float *restrict to = s->out.data;
-#pragma omp parallel for simd num_threads(s->work.threads) schedule(static)
-    for (int64_t i = 0; i < voxels(s); i++) to[i] = from[i];
-}
-
 static void run_morphology(void *context) {
     scene *s = context;
     const tk_box all = tk_box_of_size(s->size);
@@ -95,8 +87,7 @@ static bool verify(void *context) {
 static void measure_threads(bench *b, scene *s, int threads) {
     s->work.threads = threads;
     const double bytes = 8.0 * (double)voxels(s);
-    const bench_case copy_case = {"copy of float voxels", threads, run_copy, NULL, s, bytes, 0};
-    const double copy = bench_run(b, &copy_case).least;
+    const double copy = bench_copy(b, s->image.data, s->out.data, voxels(s), s->work.threads);
     for (int i = 0; i < CASES; i++) {
         const bench_case c = {cases[i].name, threads, run_morphology, verify, s, bytes, 0};
         s->how = cases[i].how;

@@ -42,14 +42,6 @@ static void choose_sigma(scene *s, double sigma) {
     }
 }
 
-static void run_copy(void *context) {
-    const scene *s = context;
-    const float *restrict from = s->image.data;
-    float *restrict to = s->smooth.data;
-#pragma omp parallel for simd num_threads(s->work.threads) schedule(static)
-    for (int64_t i = 0; i < voxels(s); i++) to[i] = from[i];
-}
-
 static void run_gaussian(void *context) {
     scene *s = context;
     const tk_box all = tk_box_of_size(s->size);
@@ -165,8 +157,7 @@ static void set_mask(scene *s, const float *image) {
 
 static void measure_threads(bench *b, scene *s, int threads) {
     s->work.threads = threads;
-    const bench_case copy_case = {"copy of float voxels", threads, run_copy, NULL, s, 8.0 * (double)voxels(s), 0};
-    const double copy = bench_run(b, &copy_case).least;
+    const double copy = bench_copy(b, s->image.data, s->smooth.data, voxels(s), s->work.threads);
     for (int sigma = 1; sigma <= 4; sigma *= 2) {
         char name[80];
         choose_sigma(s, sigma);

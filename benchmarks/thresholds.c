@@ -31,14 +31,6 @@ static void stop(const char *what) {
     exit(1);
 }
 
-static void run_copy(void *context) {
-    const scene *s = context;
-    const float *restrict from = s->image.data;
-    float *restrict to = s->copy.data;
-#pragma omp parallel for simd num_threads(s->work.threads) schedule(static)
-    for (int64_t i = 0; i < voxels(s); i++) to[i] = from[i];
-}
-
 static void run_range(void *context) {
     scene *s = context;
     s->range = TK_RANGE_NONE;
@@ -149,8 +141,7 @@ static void measure_local(bench *b, scene *s, double copy) {
 
 static void measure_threads(bench *b, scene *s, int threads) {
     s->work.threads = threads;
-    const bench_case copy_case = {"copy of float voxels", threads, run_copy, NULL, s, 8.0 * (double)voxels(s), 0};
-    const double copy = bench_run(b, &copy_case).least;
+    const double copy = bench_copy(b, s->image.data, s->copy.data, voxels(s), s->work.threads);
     measure(b, s, "range", run_range, verify_range, 4, copy);
     run_range(s);
     measure(b, s, "histogram, 4096 bins", run_histogram, verify_histogram, 4, copy);

@@ -14,7 +14,7 @@
 #include "kernels/segment/basin_links.h"
 #include "kernels/segment/plateau.h"
 
-enum { TAPS_MOST = 64, SIGMA = 5, LIMIT = 8 };
+enum { SIGMA = 5, LIMIT = 8 };
 
 typedef struct scene {
     int64_t size[3], tile;
@@ -36,12 +36,6 @@ static int64_t voxels(const scene *s) { return s->size[0] * s->size[1] * s->size
 static void stop(const char *what) {
     fprintf(stderr, "watershed: %s\n", what);
     exit(1);
-}
-
-static void run_copy(void *context) {
-    const scene *s = context;
-#pragma omp parallel for simd num_threads(s->work.threads) schedule(static)
-    for (int64_t i = 0; i < voxels(s); i++) s->noise[i] = s->land[i];
 }
 
 /* Orders a box of the landscape and descends. */
@@ -149,23 +143,9 @@ static bool verify(void *context) {
 }
 
 static void make_land(scene *s) {
-    float taps[TAPS_MOST];
-    const int64_t radius = tk_gaussian_radius(SIGMA);
-    tk_gaussian_taps(SIGMA, radius, taps);
-    const tk_gaussian gaussian = {.radius = {radius, radius, radius}, .taps = {taps, taps, taps}};
-    const tk_box all = tk_box_of_size(s->size);
-    tk_work work = {.threads = bench_cpus(), .isa = s->work.isa};
-    if (tk_scratch_reserve(&work.scratch, tk_gaussian_scratch(&gaussian, s->size, work.threads)) != TK_OK)
-        stop("out of memory");
-    if (tk_gaussian_apply(&gaussian, &all, &all, tk_read_f32(tk_dense_f32(s->noise, s->size)), &all,
-                          tk_dense_f32(s->land, s->size), &work) != TK_OK)
-        stop("the Gaussian filter failed");
-    tk_scratch_release(&work.scratch);
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < voxels(s); i++)
-        sum += (double)s->land[i], squares += (double)s->land[i] * (double)s->land[i];
-    const double mean = sum / (double)voxels(s), deviation = sqrt(squares / (double)voxels(s) - mean * mean);
-    for (int64_t i = 0; i < voxels(s); i++) s->mask[i] = (double)s->land[i] > mean + 0.5 * deviation;
+    bench_smooth(s->noise, s->size, SIGMA, s->land);
+    const float level = bench_level(s->land, voxels(s), 0.5);
+    for (int64_t i = 0; i < voxels(s); i++) s->mask[i] = s->land[i] > level;
 }
 
 static void measure(bench *b, scene *s, double copy) {
@@ -186,8 +166,7 @@ static void measure(bench *b, scene *s, double copy) {
 static void measure_threads(bench *b, scene *s, int threads) {
     const int64_t edge = s->size[0];
     s->work.threads = threads;
-    const bench_case copy_case = {"copy of float voxels", threads, run_copy, NULL, s, 8.0 * (double)voxels(s), 0};
-    const double copy = bench_run(b, &copy_case).least;
+    const double copy = bench_copy(b, s->land, s->noise, voxels(s), s->work.threads);
     for (int way = 0; way < 5; way++) {
         s->marked = way >= 2;
         s->deep = way == 4;
