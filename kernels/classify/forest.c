@@ -28,8 +28,9 @@ static bool within(int64_t value, int64_t least, int64_t most) { return value >=
 
 static bool sizes_valid(const tk_forest_data *d) {
     return within(d->features, 1, TK_CLASSIFIER_FEATURES_MOST) && within(d->classes, 1, TK_CLASSES_MOST) &&
-           within(d->trees, 1, TK_FOREST_TREES_MOST) && within(d->nodes, 1, INT32_MAX) &&
-           within(d->leaves, 1, INT32_MAX) && d->root && d->feature && d->threshold && d->child && d->probability;
+           within(d->trees, 1, TK_FOREST_TREES_MOST) && within(d->nodes, 1, TK_FOREST_NODES_MOST) &&
+           within(d->leaves, 1, TK_FOREST_NODES_MOST) && d->root && d->feature && d->threshold && d->child &&
+           d->probability;
 }
 
 static bool node_valid(const tk_forest_data *d, int64_t n) {
@@ -108,15 +109,16 @@ static void count_leaves(const layout *l) {
     }
 }
 
-/* The upper inner nodes of a tree while its top is made: node numbers of the data, in breadth-first order. */
+/* The upper inner nodes of a tree while its top is made, by their numbers in the data; parents come before children. */
 typedef struct upper {
     int count;
     int32_t node[TK_FOREST_TOP];
-    int child[TK_FOREST_TOP][2];  /* which of these; 0: none of them */
-    int exits[TK_FOREST_TOP + 1]; /* below each */
-    int first[TK_FOREST_TOP];     /* of these */
+    int child[TK_FOREST_TOP][2]; /* which of these; 0: none of them */
+    int exits[TK_FOREST_TOP];    /* below each */
+    int first[TK_FOREST_TOP];    /* of these */
 } upper;
 
+/* From the root on, again and again the child with the most leaves: where most voxels go on. */
 static void gather_upper(const layout *l, int32_t root, upper *u) {
     const tk_forest_data *d = l->data;
     *u = (upper){.count = d->feature[root] >= 0, .node = {root}};

@@ -11,9 +11,10 @@
 #include "kernels/common/status.h"
 #include "kernels/common/work.h"
 
-enum { TK_FOREST_TREES_MOST = 10000 };
+enum { TK_FOREST_TREES_MOST = 10000, TK_FOREST_NODES_MOST = (1 << 29) - 1 };
 
-/* A forest as files hold it: of 1 … TK_FOREST_TREES_MOST trees, and below 2^31 nodes and leaves. A node with feature[n]
+/* A forest as files hold it: of 1 … TK_FOREST_TREES_MOST trees, 1 … TK_FOREST_NODES_MOST nodes, and as many leaves. A
+ * node with feature[n]
  * >= 0 asks value < threshold[n]: yes goes to child[n], no (and NaN) to child[n] + 1, both beyond n and below `nodes`.
  * One with feature[n] == -1 is a leaf: child[n] is the row of `probability` that it votes with. The forest's answer is
  * the mean over its trees of the rows they end in. */
@@ -45,7 +46,7 @@ size_t tk_forest_bytes(const tk_forest_data *data);
 double tk_forest_cost(const tk_forest *forest);
 
 /* The probabilities of `count` voxels: value[f] and probability[c] are arrays of that many. A NULL probability[c] is
- * not wanted. No output overlaps an input. A NaN is not below any threshold. */
+ * not wanted. No output overlaps an input. A NaN is not below any threshold. Takes 0.75 MiB of each thread's stack. */
 void tk_forest_predict(const tk_forest *forest, int64_t count, const float *const value[], float *const probability[],
                        const tk_work *work);
 
@@ -63,7 +64,7 @@ typedef struct tk_forest_choice {
  * neighbouring samples. Of more than 65,536 samples, neighbours among the values of a feature may be taken together.
  * out_of_bag, when not NULL, gets the share of samples that the trees which did not see them tell wrong; NaN when each
  * tree saw all. The caller owns data. Errors: TK_INVALID for a choice out of range, no samples or 2^30 or more, a label
- * out of range, a value that is not finite, or a forest of 2^31 nodes or more; TK_NO_MEMORY. */
+ * out of range, a value that is not finite, or a forest of too many nodes; TK_NO_MEMORY. */
 tk_status tk_forest_train(const tk_samples *samples, const tk_forest_choice *choice, int threads, tk_forest_data *data,
                           double *out_of_bag);
 

@@ -26,7 +26,7 @@ typedef struct tk_forest_node {
     int32_t next[2];
 } tk_forest_node;
 
-/* The upper nodes of a tree, and in the order of their thresholds' ranges the count + 1 exits, numbered like next. */
+/* The upper nodes of a tree, and the count + 1 exits below them from left (yes) to right, numbered like next. */
 typedef struct tk_forest_top {
     int32_t count;
     float threshold[TK_FOREST_TOP];
@@ -44,7 +44,7 @@ struct tk_forest {
     double visits;        /* expected inner nodes of a voxel below the tops, over all trees */
     float *probability;   /* [leaves][width] */
     tk_scratch memory;    /* of the nodes, on huge pages where they are many */
-    tk_forest_node *node; /* the inner nodes of all trees, and room for one more */
+    tk_forest_node *node; /* the inner nodes of all trees, and one that lanes without a voxel may read */
     tk_forest_top *top;   /* [trees] */
 };
 

@@ -263,7 +263,7 @@ static tk_status join(const job *j, tk_forest_data *data) {
         data->nodes += j->trees[t].nodes;
         data->leaves += j->trees[t].rows;
     }
-    if (data->nodes > INT32_MAX || data->leaves > INT32_MAX) return TK_INVALID;
+    if (data->nodes > TK_FOREST_NODES_MOST || data->leaves > TK_FOREST_NODES_MOST) return TK_INVALID;
     data->root = array(trees, sizeof *data->root);
     data->feature = array(data->nodes, sizeof *data->feature);
     data->threshold = array(data->nodes, sizeof *data->threshold);

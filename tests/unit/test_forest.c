@@ -181,7 +181,7 @@ static void sizes_out_of_range_are_refused(void **state) {
     (void)state;
     tk_forest_data d = random_forest(4, 3, 5, 20, 4);
     const tk_forest_data good = d;
-    static const int64_t counts[] = {0, -1, INT64_C(1) << 31, INT64_MAX};
+    static const int64_t counts[] = {0, -1, TK_FOREST_NODES_MOST + INT64_C(1), INT64_MAX};
     static const int features[] = {0, -1, TK_CLASSIFIER_FEATURES_MOST + 1}, classes[] = {0, -1, TK_CLASSES_MOST + 1};
     static const int trees[] = {0, -1, TK_FOREST_TREES_MOST + 1};
     for (int i = 0; i < 4; i++) {
