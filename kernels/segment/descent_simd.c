@@ -12,51 +12,52 @@ typedef struct best {
     uint32_t order, depth, at;
 } best;
 
+static inline best choose(bool first, best a, best b) {
+    return (best){first ? a.order : b.order, first ? a.depth : b.depth, first ? a.at : b.at};
+}
+
 /* A neighbour with a lower index than all so far is first among equals, one with a higher index last. What is not there
  * (`none`: all bits) is never taken. */
 static inline best take_before(best b, const uint32_t *order, const uint8_t *depth, int64_t at, uint32_t none) {
     const uint32_t o = order[at] | none, d = depth ? depth[at] : 0;
-    return (o < b.order) | ((o == b.order) & (d <= b.depth)) ? (best){o, d, (uint32_t)at} : b;
+    return choose((o < b.order) | ((o == b.order) & (d <= b.depth)), (best){o, d, (uint32_t)at}, b);
 }
 
 static inline best take_behind(best b, const uint32_t *order, const uint8_t *depth, int64_t at, uint32_t none) {
     const uint32_t o = order[at] | none, d = depth ? depth[at] : 0;
-    return (o < b.order) | ((o == b.order) & (d < b.depth)) ? (best){o, d, (uint32_t)at} : b;
+    return choose((o < b.order) | ((o == b.order) & (d < b.depth)), (best){o, d, (uint32_t)at}, b);
 }
 
-/* Which of the rows are not there, and which neighbours in the row. */
-typedef struct missing {
-    uint32_t row[4], left, right;
-} missing;
+/* Where a voxel's neighbours are, in the order in which they are taken: −x, −y, −z, x, y, z; and all bits where there
+ * is none. */
+typedef struct beside {
+    int64_t step[6];
+    uint32_t none[6];
+} beside;
 
-static inline uint32_t first_of(const uint32_t *order, const uint8_t *depth, int64_t at, const int64_t other[4],
-                                const missing *none) {
+static inline __attribute__((always_inline)) uint32_t first_of(const uint32_t *order, const uint8_t *depth, int64_t at,
+                                                               const beside *near) {
     best b = {order[at], depth ? depth[at] : 0, (uint32_t)at};
-    b = take_before(b, order, depth, at - (none->left ? 0 : 1), none->left);
-    b = take_before(b, order, depth, at + other[1], none->row[1]);
-    b = take_before(b, order, depth, at + other[0], none->row[0]);
-    b = take_behind(b, order, depth, at + (none->right ? 0 : 1), none->right);
-    b = take_behind(b, order, depth, at + other[2], none->row[2]);
-    b = take_behind(b, order, depth, at + other[3], none->row[3]);
+    for (int k = 0; k < 3; k++) b = take_before(b, order, depth, at + near->step[k], near->none[k]);
+    for (int k = 3; k < 6; k++) b = take_behind(b, order, depth, at + near->step[k], near->none[k]);
     return order[at] >= TK_BASIN_NAN ? (uint32_t)at : b.at;
 }
 
-static inline void row_with(const uint32_t *order, const uint8_t *depth, int64_t begin, int64_t width,
-                            const int64_t other[4], uint32_t *parent) {
-    const int64_t near[4] = {other[0], other[1], other[2], other[3]}, last = begin + width - 1;
-    missing none = {.left = 0, .right = 0};
-    for (int k = 0; k < 4; k++) none.row[k] = near[k] ? 0 : UINT32_MAX;
+static beside beside_of(const int64_t other[4], int64_t left, int64_t right) {
+    beside near = {{left, other[1], other[0], right, other[2], other[3]}, {0}};
+    for (int k = 0; k < 6; k++) near.none[k] = near.step[k] ? 0 : UINT32_MAX;
+    return near;
+}
+
+static inline __attribute__((always_inline)) void row_with(const uint32_t *order, const uint8_t *depth, int64_t begin,
+                                                           int64_t width, const int64_t other[4], uint32_t *parent) {
+    const int64_t last = begin + width - 1;
+    const beside near = beside_of(other, -1, 1);
+    const beside first = beside_of(other, 0, width > 1), end = beside_of(other, width > 1 ? -1 : 0, 0);
 #pragma omp simd
-    for (int64_t at = begin + 1; at < last; at++) {
-        const missing rows = {{none.row[0], none.row[1], none.row[2], none.row[3]}, 0, 0};
-        parent[at] = first_of(order, depth, at, near, &rows);
-    }
-    none.left = UINT32_MAX;
-    none.right = width > 1 ? 0 : UINT32_MAX;
-    parent[begin] = first_of(order, depth, begin, near, &none);
-    none.left = width > 1 ? 0 : UINT32_MAX;
-    none.right = UINT32_MAX;
-    parent[last] = first_of(order, depth, last, near, &none);
+    for (int64_t at = begin + 1; at < last; at++) parent[at] = first_of(order, depth, at, &near);
+    parent[begin] = first_of(order, depth, begin, &first);
+    parent[last] = first_of(order, depth, last, &end);
 }
 
 static void row(const uint32_t *order, const uint8_t *depth, int64_t begin, int64_t width, const int64_t other[4],
