@@ -15,7 +15,7 @@ const tk_step tk_step_grow_labels = {
     .name = "grow_labels",
     .version = 1,
     .summary = "grow labelled objects along an image until they meet",
-    .example = "{along: input}",
+    .example = "{along: input, plateau: 3}",
     .input = TK_KIND_LABELS,
     .params = params,
     TK_WATERSHED_STEP,

@@ -19,7 +19,7 @@ const tk_step tk_step_watershed = {
     .name = "watershed",
     .version = 1,
     .summary = "split an image into objects along its valleys",
-    .example = "{h: 4}",
+    .example = "{h: 4, plateau: 2}",
     .input = TK_KIND_IMAGE,
     .params = params,
     TK_WATERSHED_STEP,
