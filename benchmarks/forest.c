@@ -86,8 +86,9 @@ static void run_train(void *context) {
 }
 
 static void run_predict(void *context) {
-    const scene *s = context;
-    tk_forest_predict(s->forest, voxels(s), (const float *const *)s->feature, s->probability, &s->work);
+    scene *s = context;
+    if (tk_forest_predict(s->forest, voxels(s), (const float *const *)s->feature, s->probability, &s->work) != TK_OK)
+        stop("prediction failed");
 }
 
 /* One voxel from root to leaf in each tree; how many inner nodes it visits. */
@@ -139,7 +140,10 @@ static double visits_of(const scene *s) {
 static void measure_predict(bench *b, scene *s, const char *name) {
     const double count = (double)voxels(s);
     const bench_case c = {name, s->work.threads, run_predict, verify_predict, s, 4 * (FEATURES + CLASSES) * count, 0};
+    if (tk_scratch_reserve(&s->work.scratch, tk_forest_scratch(s->forest, s->work.threads)) != TK_OK)
+        stop("out of memory");
     const bench_time time = bench_run(b, &c);
+    tk_scratch_release(&s->work.scratch);
     if (time.least <= 0) return;
     bench_figure(b, "  speed", 1e-6 * count / time.least, "Mvoxel/s");
     bench_figure(b, "  speed of a core, by CPU time", 1e-6 * count / time.cpu, "Mvoxel/s");

@@ -49,8 +49,8 @@ static void make_mlp(scene *s, int features, int hidden, int classes) {
 }
 
 static void run_predict(void *context) {
-    const scene *s = context;
-    tk_mlp_predict(s->mlp, s->count, s->value, s->probability, &s->work);
+    scene *s = context;
+    if (tk_mlp_predict(s->mlp, s->count, s->value, s->probability, &s->work) != TK_OK) stop("prediction failed");
 }
 
 static double logit(const scene *s, int64_t voxel, int class) {
@@ -85,7 +85,9 @@ static double measure_predict(bench *b, scene *s, const char *name, double basel
     const double voxels = (double)s->count, flops = 2.0 * d->hidden * (d->features + d->classes) * voxels;
     const double bytes = 4.0 * (d->features + d->classes) * voxels;
     const bench_case c = {name, s->work.threads, run_predict, verify_predict, s, bytes, flops};
+    if (tk_scratch_reserve(&s->work.scratch, tk_mlp_scratch(s->mlp, s->work.threads)) != TK_OK) stop("out of memory");
     const bench_time time = bench_run(b, &c);
+    tk_scratch_release(&s->work.scratch);
     if (time.least <= 0) return 0;
     bench_figure(b, "  speed", 1e-6 * voxels / time.least, "Mvoxel/s");
     bench_figure(b, "  speed of a CPU second", 1e-6 * voxels / time.cpu, "Mvoxel/s");
@@ -138,7 +140,10 @@ static void measure_train(bench *b, scene *s, int features, int hidden, int epoc
     (void)snprintf(name, sizeof name, "train %d-%d-2, %d epochs", features, hidden, epochs);
     for (s->work.threads = 1; s->work.threads <= bench_cpus(); s->work.threads *= 2) {
         const bench_case c = {name, s->work.threads, run_train, verify_train, s, 0, 0};
+        if (tk_scratch_reserve(&s->work.scratch, tk_mlp_scratch(s->mlp, s->work.threads)) != TK_OK)
+            stop("out of memory");
         const bench_time time = bench_run(b, &c);
+        tk_scratch_release(&s->work.scratch);
         if (time.least <= 0) continue;
         bench_figure(b, "  speed", visits / time.least, "million samples/s");
         bench_figure(b, "  speed of a CPU second", visits / time.cpu, "million samples/s");

@@ -3,6 +3,7 @@
 #include "kernels/classify/forest.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -231,10 +232,10 @@ void tk_forest_free(tk_forest *forest) {
 
 double tk_forest_cost(const tk_forest *forest) { return forest->trees * TOP_COST + forest->visits * VISIT_COST; }
 
-/* Voxels from .. from + count - 1, at most a block; what is left of the block is zero. */
+/* Voxels from .. from + count - 1, at most a block; what is left of the block is zero. `values` is block_floats long.
+ */
 static void predict_block(const tk_forest *f, int64_t from, int count, const float *const value[],
-                          float *const probability[], const tk_forest_kernels *kernels) {
-    float values[TK_FOREST_MEMORY];
+                          float *const probability[], const tk_forest_kernels *kernels, float *values) {
     float *sums = values + (ptrdiff_t)f->features * f->block;
     for (int i = 0; i < f->features; i++) {
         float *row = values + (ptrdiff_t)i * f->block;
@@ -248,12 +249,31 @@ static void predict_block(const tk_forest *f, int64_t from, int count, const flo
             probability[c][from + i] = sums[(ptrdiff_t)i * f->width + c] * share;
 }
 
-void tk_forest_predict(const tk_forest *forest, int64_t count, const float *const value[], float *const probability[],
-                       const tk_work *work) {
+/* Of one thread: a multiple of the lanes, like the block. */
+static int64_t block_floats(const tk_forest *f) { return (int64_t)(f->features + f->width) * f->block; }
+
+size_t tk_forest_scratch(const tk_forest *forest, int threads) {
+    return (size_t)threads * tk_scratch_cost(block_floats(forest), sizeof(float));
+}
+
+tk_status tk_forest_predict(const tk_forest *forest, int64_t count, const float *const value[],
+                            float *const probability[], tk_work *work) {
     const tk_forest_kernels *kernels = TK_ISA_SELECT(tk_forest_loops, work->isa);
-#pragma omp parallel for schedule(dynamic) num_threads(work->threads)
-    for (int64_t from = 0; from < count; from += forest->block) {
-        const int64_t left = count - from;
-        predict_block(forest, from, left < forest->block ? (int)left : forest->block, value, probability, kernels);
+    const int64_t floats = block_floats(forest);
+    const int threads = tk_work_lanes(work, tk_scratch_cost(floats, sizeof(float)));
+    const size_t mark = tk_scratch_mark(&work->scratch);
+    float *values = threads ? tk_scratch_take(&work->scratch, threads * floats, sizeof *values) : NULL;
+    if (!values) return TK_NO_MEMORY;
+#pragma omp parallel num_threads(threads)
+    {
+        float *own = values + omp_get_thread_num() * floats;
+#pragma omp for schedule(dynamic)
+        for (int64_t from = 0; from < count; from += forest->block) {
+            const int64_t left = count - from;
+            const int here = left < forest->block ? (int)left : forest->block;
+            predict_block(forest, from, here, value, probability, kernels, own);
+        }
     }
+    tk_scratch_rewind(&work->scratch, mark);
+    return TK_OK;
 }

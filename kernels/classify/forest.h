@@ -45,10 +45,14 @@ size_t tk_forest_bytes(const tk_forest_data *data);
 /* Estimated nanoseconds of one core for one voxel. */
 double tk_forest_cost(const tk_forest *forest);
 
+/* Scratch bytes that prediction needs to run on `threads` threads; with less it uses fewer. */
+size_t tk_forest_scratch(const tk_forest *forest, int threads);
+
 /* The probabilities of `count` voxels: value[f] and probability[c] are arrays of that many. A NULL probability[c] is
- * not wanted. No output overlaps an input. A NaN is not below any threshold. Takes 0.75 MiB of each thread's stack. */
-void tk_forest_predict(const tk_forest *forest, int64_t count, const float *const value[], float *const probability[],
-                       const tk_work *work);
+ * not wanted. No output overlaps an input. A NaN is not below any threshold.
+ * Errors: TK_NO_MEMORY when there is not even scratch for one thread. */
+tk_status tk_forest_predict(const tk_forest *forest, int64_t count, const float *const value[],
+                            float *const probability[], tk_work *work);
 
 typedef struct tk_forest_choice {
     int trees;      /* 1 … TK_FOREST_TREES_MOST; commonly 100 */

@@ -15,7 +15,7 @@
 /* Nodes; voxels of the longest vector; voxels times trees at a time; the classes of a row are a multiple of this. */
 enum { TK_FOREST_TOP = 31, TK_FOREST_LANES = 16, TK_FOREST_LIST = 4096, TK_FOREST_PAD = 4 };
 
-/* Floats of one thread's block, on its stack: values and sums of at least TK_FOREST_LANES voxels. */
+/* Floats of one thread's block at most: values and sums of at least TK_FOREST_LANES voxels. */
 enum { TK_FOREST_MEMORY = 163840 };
 
 /* An inner node: voxels whose value at row + voxel is below the threshold go to next[0], others to next[1]. From 0 on

@@ -2,6 +2,7 @@
 #include "kernels/classify/mlp.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -104,12 +105,27 @@ double tk_mlp_cost(const tk_mlp *mlp) {
     return 0.035 * units * (features + classes) + 0.15 * features + classes;
 }
 
-void tk_mlp_predict(const tk_mlp *mlp, int64_t count, const float *const value[], float *const probability[],
-                    const tk_work *work) {
+size_t tk_mlp_scratch(const tk_mlp *mlp, int threads) {
+    return (size_t)threads * tk_scratch_cost(tk_mlp_piece_floats(&mlp->layers), sizeof(float));
+}
+
+tk_status tk_mlp_predict(const tk_mlp *mlp, int64_t count, const float *const value[], float *const probability[],
+                         tk_work *work) {
     const tk_mlp_kernels *kernels = TK_ISA_SELECT(tk_mlp, work->isa);
-#pragma omp parallel for num_threads(work->threads) schedule(dynamic)
-    for (int64_t at = 0; at < count; at += THREAD_VOXELS) {
-        const int64_t left = count - at;
-        kernels->predict(&mlp->layers, value, at, left < THREAD_VOXELS ? left : THREAD_VOXELS, probability);
+    const int64_t floats = tk_mlp_piece_floats(&mlp->layers);
+    const int threads = tk_work_lanes(work, tk_scratch_cost(floats, sizeof(float)));
+    const size_t mark = tk_scratch_mark(&work->scratch);
+    float *memory = threads ? tk_scratch_take(&work->scratch, threads * floats, sizeof *memory) : NULL;
+    if (!memory) return TK_NO_MEMORY;
+#pragma omp parallel num_threads(threads)
+    {
+        float *own = memory + omp_get_thread_num() * floats;
+#pragma omp for schedule(dynamic)
+        for (int64_t at = 0; at < count; at += THREAD_VOXELS) {
+            const int64_t left = count - at, here = left < THREAD_VOXELS ? left : THREAD_VOXELS;
+            kernels->predict(&mlp->layers, value, at, here, probability, own);
+        }
     }
+    tk_scratch_rewind(&work->scratch, mark);
+    return TK_OK;
 }

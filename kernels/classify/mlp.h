@@ -43,11 +43,15 @@ size_t tk_mlp_bytes(const tk_mlp_data *data);
 /* Estimated nanoseconds of one core for one voxel. */
 double tk_mlp_cost(const tk_mlp *mlp);
 
+/* Scratch bytes that prediction needs to run on `threads` threads; with less it uses fewer. */
+size_t tk_mlp_scratch(const tk_mlp *mlp, int threads);
+
 /* The probabilities of `count` voxels: value[f] and probability[c] are arrays of that many. A NULL probability[c] is
  * not wanted. No output overlaps an input. A voxel with a value that is not finite gets NaN, and so does one with
- * values so large that a standardised value or a logit is not finite. Takes no scratch. */
-void tk_mlp_predict(const tk_mlp *mlp, int64_t count, const float *const value[], float *const probability[],
-                    const tk_work *work);
+ * values so large that a standardised value or a logit is not finite. Errors:
+ * TK_NO_MEMORY when there is not even scratch for one thread. */
+tk_status tk_mlp_predict(const tk_mlp *mlp, int64_t count, const float *const value[], float *const probability[],
+                         tk_work *work);
 
 typedef struct tk_mlp_choice {
     int hidden;         /* units, 1 … TK_MLP_HIDDEN_MOST; commonly 64 */

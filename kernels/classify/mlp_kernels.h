@@ -10,8 +10,9 @@
 #include "kernels/common/cpu.h"
 
 enum {
-    TK_MLP_GROUP = 4, /* hidden units that prediction sums at once, and samples that training takes at once */
-    TK_MLP_LANES = 8  /* training pads the hidden units to a multiple of it */
+    TK_MLP_PIECE = 64, /* voxels that prediction takes at once */
+    TK_MLP_GROUP = 4,  /* hidden units that prediction sums at once, and samples that training takes at once */
+    TK_MLP_LANES = 8   /* training pads the hidden units to a multiple of it */
 };
 
 /* The layers of a tk_mlp. Hidden units lie in groups; those that fill up the last group have no weight. */
@@ -23,6 +24,21 @@ typedef struct tk_mlp_layers {
     float *weight2;      /* [groups][classes][TK_MLP_GROUP] */
     float *bias2;        /* [classes] */
 } tk_mlp_layers;
+
+/* A piece of voxels, in memory of tk_mlp_piece_floats: [TK_MLP_PIECE] is each row. */
+typedef struct tk_mlp_piece {
+    float *odd;   /* 0; NaN for a voxel with a value that is not finite */
+    float *logit; /* [classes] rows */
+    float *z;     /* [features] rows: standardised values */
+} tk_mlp_piece;
+
+static inline int64_t tk_mlp_piece_floats(const tk_mlp_layers *l) {
+    return (int64_t)(1 + l->classes + l->features) * TK_MLP_PIECE;
+}
+
+static inline tk_mlp_piece tk_mlp_piece_in(const tk_mlp_layers *l, float *memory) {
+    return (tk_mlp_piece){memory, memory + TK_MLP_PIECE, memory + (int64_t)(1 + l->classes) * TK_MLP_PIECE};
+}
 
 /* The numbers that training changes, in one array: weight1 [features][units], bias1 [units], weight2 [classes][units],
  * bias2 [classes]. Units beyond the hidden ones have no weight, and keep none: their gradient is 0. */
@@ -47,9 +63,9 @@ typedef struct tk_adam {
 } tk_adam;
 
 typedef struct tk_mlp_kernels {
-    /* The probabilities of voxels at .. at + count - 1 (tk_mlp_predict). */
+    /* The probabilities of voxels at .. at + count - 1 (tk_mlp_predict); `memory` is tk_mlp_piece_floats long. */
     void (*predict)(const tk_mlp_layers *layers, const float *const value[], int64_t at, int64_t count,
-                    float *const probability[]);
+                    float *const probability[], float *memory);
     /* hidden[s][u] = the larger of 0 and bias1[u] + sum over f of weight1[f][u] z[s][f], of TK_MLP_GROUP samples. */
     void (*hidden)(const tk_mlp_shape *shape, const double *numbers, const double *z, double *hidden);
     /* logit[c] = bias2[c] + sum over u of weight2[c][u] hidden[u], of one sample. */

@@ -17,7 +17,7 @@ enum { LANES = 8, COLUMNS = 2 };
 #else
 enum { LANES = 4, COLUMNS = 2 };
 #endif
-enum { BLOCK = COLUMNS * LANES, PIECE = 64, GROUP = TK_MLP_GROUP, WIDE = LANES / 2 };
+enum { BLOCK = COLUMNS * LANES, PIECE = TK_MLP_PIECE, GROUP = TK_MLP_GROUP, WIDE = LANES / 2 };
 
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 typedef int32_t bits __attribute__((vector_size(LANES * sizeof(int32_t))));
@@ -49,16 +49,10 @@ static inline lanes choose(bits which, lanes yes, lanes no) {
 
 /* ---- prediction ---- */
 
-typedef struct piece {
-    float logit[TK_CLASSES_MOST][PIECE];
-    float odd[PIECE]; /* 0; NaN for a voxel with a value that is not finite */
-    float z[(size_t)TK_CLASSIFIER_FEATURES_MOST * PIECE];
-} piece;
-
 /* The standardised values of `here` voxels; those that fill up the piece are 0. */
 static void standardise(const tk_mlp_layers *m, const float *const value[], int64_t at, int64_t here,
-                        piece *restrict p) {
-    memset(p->odd, 0, sizeof p->odd);
+                        const tk_mlp_piece *p) {
+    memset(p->odd, 0, PIECE * sizeof *p->odd);
     for (int f = 0; f < m->features; f++) {
         const float *restrict v = value[f] + at, mean = m->mean[f], scale = m->scale[f];
         float *restrict z = p->z + (int64_t)f * PIECE;
@@ -72,12 +66,12 @@ static void standardise(const tk_mlp_layers *m, const float *const value[], int6
 
 /* The second layer's products with the hidden units of group g. */
 static inline __attribute__((always_inline)) void add_to_logits(const tk_mlp_layers *m, int g, int64_t x,
-                                                                lanes unit[GROUP][COLUMNS], piece *restrict p) {
+                                                                lanes unit[GROUP][COLUMNS], const tk_mlp_piece *p) {
     const float *restrict w2 = m->weight2 + (int64_t)g * m->classes * GROUP;
     for (int c = 0; c < m->classes; c++, w2 += GROUP)
 #pragma GCC unroll 16
         for (int v = 0; v < COLUMNS; v++) {
-            float *to = p->logit[c] + x + v * LANES;
+            float *to = (p->logit + c * PIECE) + x + v * LANES;
             lanes l = load(to);
 #pragma GCC unroll 16
             for (int u = 0; u < GROUP; u++) l += w2[u] * unit[u][v];
@@ -86,7 +80,7 @@ static inline __attribute__((always_inline)) void add_to_logits(const tk_mlp_lay
 }
 
 /* The hidden units of group g in BLOCK voxels from x on, added to the logits. */
-static void add_group(const tk_mlp_layers *m, int g, int64_t x, piece *restrict p) {
+static void add_group(const tk_mlp_layers *m, int g, int64_t x, const tk_mlp_piece *p) {
     const float *restrict w = m->weight1 + (int64_t)g * m->features * GROUP, *z = p->z + x;
     lanes sum[GROUP][COLUMNS];
 #pragma GCC unroll 16
@@ -126,40 +120,40 @@ static inline lanes exponential(lanes x) {
 }
 
 /* From logits to probabilities, of LANES voxels from x on. */
-static void softmax(int classes, int64_t x, piece *restrict p) {
-    lanes most = load(p->logit[0] + x), sum = {0}, odd = load(p->odd + x);
+static void softmax(int classes, int64_t x, const tk_mlp_piece *p) {
+    lanes most = load((p->logit + 0 * PIECE) + x), sum = {0}, odd = load(p->odd + x);
     for (int c = 0; c < classes; c++) {
-        const lanes l = load(p->logit[c] + x);
+        const lanes l = load((p->logit + c * PIECE) + x);
         most = choose(l > most, l, most);
         odd += l * 0; /* infinite, too: sums that overflow */
     }
     for (int c = 0; c < classes; c++) {
-        const lanes e = exponential(load(p->logit[c] + x) - most);
-        store(p->logit[c] + x, e);
+        const lanes e = exponential(load((p->logit + c * PIECE) + x) - most);
+        store((p->logit + c * PIECE) + x, e);
         sum += e;
     }
     for (int c = 0; c < classes; c++) {
-        const lanes q = load(p->logit[c] + x) / sum;
-        store(p->logit[c] + x, choose(odd == 0, q, same(NAN))); /* the one NaN, whatever its making */
+        const lanes q = load((p->logit + c * PIECE) + x) / sum;
+        store((p->logit + c * PIECE) + x, choose(odd == 0, q, same(NAN))); /* the one NaN, whatever its making */
     }
 }
 
 static void predict_piece(const tk_mlp_layers *m, const float *const value[], int64_t at, int64_t here,
-                          float *const probability[], piece *restrict p) {
+                          float *const probability[], const tk_mlp_piece *p) {
     standardise(m, value, at, here, p);
     for (int64_t x = 0; x < here; x += BLOCK) {
         for (int c = 0; c < m->classes; c++)
-            for (int v = 0; v < COLUMNS; v++) store(p->logit[c] + x + v * LANES, same(m->bias2[c]));
+            for (int v = 0; v < COLUMNS; v++) store((p->logit + c * PIECE) + x + v * LANES, same(m->bias2[c]));
         for (int g = 0; g < m->groups; g++) add_group(m, g, x, p);
         for (int v = 0; v < COLUMNS; v++) softmax(m->classes, x + v * LANES, p);
     }
     for (int c = 0; c < m->classes; c++)
-        if (probability[c]) memcpy(probability[c] + at, p->logit[c], (size_t)here * sizeof(float));
+        if (probability[c]) memcpy(probability[c] + at, (p->logit + c * PIECE), (size_t)here * sizeof(float));
 }
 
 static void predict(const tk_mlp_layers *layers, const float *const value[], int64_t at, int64_t count,
-                    float *const probability[]) {
-    piece p;
+                    float *const probability[], float *memory) {
+    const tk_mlp_piece p = tk_mlp_piece_in(layers, memory);
     for (int64_t x = 0; x < count; x += PIECE)
         predict_piece(layers, value, at + x, count - x < PIECE ? count - x : PIECE, probability, &p);
 }

@@ -79,10 +79,13 @@ static void predict(const tk_forest *forest, const tk_forest_data *d, int64_t co
                     unsigned wanted, int threads, tk_isa isa) {
     const float *value[TK_CLASSIFIER_FEATURES_MOST];
     float *probability[TK_CLASSES_MOST];
-    const tk_work work = {.threads = threads, .isa = isa};
+    tk_work work = work_with(threads, isa, tk_forest_scratch(forest, threads));
     for (int f = 0; f < d->features; f++) value[f] = values + f * count;
     for (int c = 0; c < d->classes; c++) probability[c] = wanted >> c & 1 ? out + c * count : NULL;
-    tk_forest_predict(forest, count, value, probability, &work);
+    assert_int_equal(tk_forest_predict(forest, count, value, probability, &work), TK_OK);
+    assert_int_equal(work.scratch.used, 0);
+    tk_scratch_release(&work.scratch);
+    assert_int_equal(tk_forest_predict(forest, count, value, probability, &work), TK_NO_MEMORY);
 }
 
 static void check_against_reference(const tk_forest_data *d, int64_t count, const float *values, const float *out) {

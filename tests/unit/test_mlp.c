@@ -48,9 +48,12 @@ static void free_voxels(voxels *v) { free(v->value), free(v->probability); }
 
 static void predict(const tk_mlp_data *d, voxels *v, int threads, tk_isa isa) {
     tk_mlp *mlp = NULL;
-    const tk_work work = {.threads = threads, .isa = isa};
     assert_int_equal(tk_mlp_new(d, &mlp), TK_OK);
-    tk_mlp_predict(mlp, v->count, v->in, v->out, &work);
+    tk_work work = work_with(threads, isa, tk_mlp_scratch(mlp, threads));
+    assert_int_equal(tk_mlp_predict(mlp, v->count, v->in, v->out, &work), TK_OK);
+    assert_int_equal(work.scratch.used, 0);
+    tk_scratch_release(&work.scratch);
+    assert_int_equal(tk_mlp_predict(mlp, v->count, v->in, v->out, &work), TK_NO_MEMORY);
     tk_mlp_free(mlp);
 }
 

@@ -38,10 +38,13 @@ double tk_classifier_cost(const tk_classifier *classifier) {
     return classifier->forest ? tk_forest_cost(classifier->forest) : tk_mlp_cost(classifier->mlp);
 }
 
-void tk_classifier_predict(const tk_classifier *classifier, int64_t count, const float *const value[],
-                           float *const probability[], const tk_work *work) {
-    if (classifier->forest)
-        tk_forest_predict(classifier->forest, count, value, probability, work);
-    else
-        tk_mlp_predict(classifier->mlp, count, value, probability, work);
+size_t tk_classifier_scratch(const tk_classifier *classifier, int threads) {
+    return classifier->forest ? tk_forest_scratch(classifier->forest, threads)
+                              : tk_mlp_scratch(classifier->mlp, threads);
+}
+
+tk_status tk_classifier_predict(const tk_classifier *classifier, int64_t count, const float *const value[],
+                                float *const probability[], tk_work *work) {
+    return classifier->forest ? tk_forest_predict(classifier->forest, count, value, probability, work)
+                              : tk_mlp_predict(classifier->mlp, count, value, probability, work);
 }

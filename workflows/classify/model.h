@@ -44,8 +44,9 @@ void tk_classifier_free(tk_classifier *classifier);
 size_t tk_classifier_bytes(const tk_model *model);
 double tk_classifier_cost(const tk_classifier *classifier);
 
-/* As tk_forest_predict and tk_mlp_predict. */
-void tk_classifier_predict(const tk_classifier *classifier, int64_t count, const float *const value[],
-                           float *const probability[], const tk_work *work);
+/* As tk_forest_scratch and tk_forest_predict, and those of tk_mlp. */
+size_t tk_classifier_scratch(const tk_classifier *classifier, int threads);
+tk_status tk_classifier_predict(const tk_classifier *classifier, int64_t count, const float *const value[],
+                                float *const probability[], tk_work *work);
 
 #endif

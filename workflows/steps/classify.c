@@ -113,9 +113,11 @@ static tk_need bytes(const void *state, const int64_t in[3]) {
     const classify_state *s = state;
     const size_t images = (size_t)s->columns + (size_t)probabilities(s);
     const size_t one = tk_scratch_cost(most_out(s, in), sizeof(float));
+    const size_t filters = tk_bank_scratch(s->bank, in, PLANNED_THREADS);
+    const size_t predicting = tk_classifier_scratch(s->classifier, PLANNED_THREADS);
     return (tk_need){.bound = s->bytes,
                      .binding = 3 * s->bytes, /* the file's arrays and what is made of them */
-                     .scratch = tk_size_add(tk_bank_scratch(s->bank, in, PLANNED_THREADS), images * one)};
+                     .scratch = tk_size_add(filters > predicting ? filters : predicting, images * one)};
 }
 
 static double cost(const void *state, const int64_t in[3], const int64_t largest[3]) {
@@ -156,7 +158,7 @@ static tk_status classify(const classify_state *s, const tk_block *in, tk_block 
         if (s->of_class < 0) probability[c] = chances + c * count;
         if (s->of_class == c) probability[c] = chances;
     }
-    tk_classifier_predict(s->classifier, count, value, probability, work);
+    TK_TRY(tk_classifier_predict(s->classifier, count, value, probability, work));
     deliver(s, probability, out->f32, work);
     return TK_OK;
 }
