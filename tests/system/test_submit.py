@@ -57,6 +57,7 @@ class Layout(ClusterTest):
                 self.assertNotIn("mem-per-cpu", lines)
 
     def test_more_memory_a_rank_gives_fewer_ranks_with_more_threads(self):
+        self.file = self.workflow("null:600x3000x3000:u16", STEPS[:2])  # labels of so large a tile could not be numbered
         threads = []
         for tile in ("64x256x256", "600x1024x1024", "600x3000x3000"):
             lines = sbatch_lines(self.script("--site", "roihu", "--account", "p", "--partition", "medium", "--memory",
