@@ -260,7 +260,7 @@ void tk_comm_end(const char *message, int exit_code) {
     if (!running) return;
     MPI_Barrier(MPI_COMM_WORLD);
     exit_code_meant = exit_code;
-    signal(SIGSEGV, leave); /* Open MPI 4.1 and its PMIx do, once in some thousand runs (open-mpi/ompi issue 10117) */
+    signal(SIGSEGV, leave); /* Open MPI 4.1 does so once in some thousand runs: a race of its thread for PMIx */
     MPI_Finalize();
 }
 
