@@ -72,7 +72,7 @@ static bool verify_measure(void *context) {
 /* A place in a cube, the same whenever it is asked for. */
 static void seed_of(const int64_t cube[3], double at[3]) {
     for (int a = 0; a < 3; a++) {
-        tk_rng rng = tk_rng_stream(7, (uint64_t)a, (uint64_t)((cube[0] * 4096 + cube[1]) * 4096 + cube[2]));
+        tk_rng rng = tk_rng_stream(7, (uint32_t)a, (uint64_t)((cube[0] * 4096 + cube[1]) * 4096 + cube[2]));
         at[a] = ((double)cube[a] + 0.3 + 0.4 * tk_rng_uniform(&rng)) * EDGE;
     }
 }
