@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what is missing, builds tarkka in every way that it must build in, and runs all tests. No arguments needed.
-#   tests/run.sh             everything (about 20 minutes on two cores)
+#   tests/run.sh             everything (about 45 minutes on two cores)
 #   tests/run.sh release     one build only: release, clang, asan-ubsan, poison, mpich, or lint
 #   tests/run.sh long        kills at 60 moments, full disks at every call (beside everything: half an hour more)
 # Tests on real images look for them in TARKKA_TEST_DATA (default: ../shared/data, where that exists); without them they

@@ -1,4 +1,5 @@
-"""The steps label, relabel, clean_mask, fill_holes and hysteresis against scipy and scikit-image, for whole images and tiles, ranks and threads; relabel also against cc3d, where it is installed."""
+"""The steps label, relabel, clean_mask, fill_holes and hysteresis against scipy and scikit-image, for whole images and
+tiles, ranks and threads; relabel also against cc3d, where it is installed."""
 import itertools
 import unittest
 
@@ -13,6 +14,7 @@ try:
     import cc3d
 except ImportError:
     cc3d = None
+    print("NOT COMPARED with cc3d, which is not installed; with scikit-image, as ever", flush=True)
 
 WAYS = [("whole", None, 1), ("9x13x8", 3, 2), ("8x16x16", None, 2), ("whole", 2, 1), ("8x8x8", 5, 1)]
 if QUICK:
