@@ -43,6 +43,10 @@ tk_status tk_read_plan_request(const tk_arguments *arguments, const int64_t size
 tk_status tk_run_job(tk_comm *comm, const tk_arguments *arguments, const int64_t tile[3], tk_workflow *workflow,
                      int64_t *tiles, tk_error *error);
 
+/* Listens for signals, starts the ranks, and has `use` do the command's work on them. Collective. */
+tk_status tk_on_ranks(const tk_arguments *arguments,
+                      tk_status (*use)(tk_comm *comm, const tk_arguments *arguments, tk_error *error), tk_error *error);
+
 /* Prints a JSON value and frees it. Errors: TK_NO_MEMORY, TK_UNWRITABLE. */
 tk_status tk_print_json(json_t *value, tk_error *error);
 

@@ -6,6 +6,7 @@
 #include "engine/commands.h"
 #include "engine/commands/arguments.h"
 #include "engine/planning/limits.h"
+#include "engine/running/stop.h"
 #include "engine/syntax/quantity.h"
 
 tk_status tk_read_workflow(const tk_arguments *arguments, tk_workflow *workflow, tk_error *error) {
@@ -53,4 +54,15 @@ tk_status tk_print_json(json_t *value, tk_error *error) {
     if (failed || putchar('\n') == EOF)
         return tk_fail_errno(error, TK_UNWRITABLE, "standard output", "cannot be written");
     return TK_OK;
+}
+
+tk_status tk_on_ranks(const tk_arguments *arguments,
+                      tk_status (*use)(tk_comm *comm, const tk_arguments *arguments, tk_error *error),
+                      tk_error *error) {
+    tk_comm *comm = NULL;
+    tk_stop_listen();
+    TK_TRY(tk_comm_open(&comm, error));
+    const tk_status status = use(comm, arguments, error);
+    tk_comm_close(comm);
+    return status;
 }

@@ -7,7 +7,6 @@
 #include "engine/keeping/identity.h"
 #include "engine/keeping/output.h"
 #include "engine/run.h"
-#include "engine/running/stop.h"
 #include "engine/syntax/json.h"
 
 static const double GRACE_S = 25, WATCHDOG_S = 120, CHECKPOINT_S = 300, GIVE_UP = 0.25;
@@ -190,14 +189,7 @@ static tk_status run_on(tk_comm *comm, const tk_arguments *arguments, tk_error *
     return error->status;
 }
 
-static tk_status run(const tk_arguments *arguments, tk_error *error) {
-    tk_comm *comm = NULL;
-    tk_stop_listen();
-    TK_TRY(tk_comm_open(&comm, error));
-    const tk_status status = run_on(comm, arguments, error);
-    tk_comm_close(comm);
-    return status;
-}
+static tk_status run(const tk_arguments *arguments, tk_error *error) { return tk_on_ranks(arguments, run_on, error); }
 
 const tk_command tk_command_run = {
     .name = "run",

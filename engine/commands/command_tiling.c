@@ -8,7 +8,6 @@
 #include "engine/commands.h"
 #include "engine/keeping/output.h"
 #include "engine/merge.h"
-#include "engine/running/stop.h"
 #include "engine/syntax/json.h"
 
 static const tk_option options[] = {
@@ -190,14 +189,7 @@ static tk_status run_on(tk_comm *comm, const tk_arguments *arguments, tk_error *
     return status;
 }
 
-static tk_status run(const tk_arguments *arguments, tk_error *error) {
-    tk_comm *comm = NULL;
-    tk_stop_listen();
-    TK_TRY(tk_comm_open(&comm, error));
-    const tk_status status = run_on(comm, arguments, error);
-    tk_comm_close(comm);
-    return status;
-}
+static tk_status run(const tk_arguments *arguments, tk_error *error) { return tk_on_ranks(arguments, run_on, error); }
 
 const tk_command tk_command_tiling = {
     .name = "tiling",
